@@ -1,0 +1,10 @@
+/**
+ * What the log, exec, attach and port-forward handlers need from the link: a stream to a pod's device.
+ * Implemented by hub/link/streams.ts. Opening fails with an ApiError that names the device when it cannot
+ * be reached or does not answer in time.
+ */
+import type { StreamOpen, StreamPeer } from '#protocol/link/stream.js';
+
+export interface DeviceStreams {
+  open(device: string, request: StreamOpen, signal: AbortSignal): Promise<StreamPeer>;
+}
