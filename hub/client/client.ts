@@ -53,11 +53,22 @@ export interface ResourceClient<T extends KubernetesObject> {
   watch(params: WatchParams): AsyncIterable<ReadonlyArray<WatchEvent<T>>>;
   /** Creates; `subresource` posts to one (`binding`, `eviction`, `token`) of the object named in metadata. */
   create(object: T): Promise<T>;
-  createSubresource(subresource: string, name: string, namespace: string | undefined, body: KubernetesObject): Promise<KubernetesObject>;
+  createSubresource(
+    subresource: string,
+    name: string,
+    namespace: string | undefined,
+    body: KubernetesObject,
+  ): Promise<KubernetesObject>;
   /** Replaces by optimistic concurrency on metadata.resourceVersion. */
   update(object: T): Promise<T>;
   updateStatus(object: T): Promise<T>;
-  patch(name: string, namespace: string | undefined, type: PatchType, patch: unknown, subresource?: string): Promise<T>;
+  patch(
+    name: string,
+    namespace: string | undefined,
+    type: PatchType,
+    patch: unknown,
+    subresource?: string,
+  ): Promise<T>;
   delete(name: string, namespace?: string, params?: DeleteParams): Promise<void>;
 }
 
