@@ -15,5 +15,5 @@ export function createLogger(options: LoggerOptions): Logger {
   const stream = options.pretty
     ? pretty({ destination: 2, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l', sync: true })
     : pino.destination({ dest: 2, sync: true });
-  return pino({ name: options.name, level: options.level, base: undefined }, stream) as unknown as Logger;
+  return pino({ name: options.name, level: options.level, base: null }, stream) as unknown as Logger;
 }
