@@ -1,0 +1,85 @@
+/**
+ * The times that hub and device must agree on for failover: how often a device beats, how long a lease
+ * lasts, when silence means death, and how long after its lease's end a device has surely stopped its
+ * exclusive pods. Both sides import these constants; a pod of class `exclusive` is safe only because they do.
+ *
+ * Invariant: `stopMarginMs` ≥ `AGENT_STOP_BUDGET_MS`. The device stops exclusive pods within the budget
+ * after its lease ends on its own monotonic clock. It counts the lease from the moment it *sent* the beat
+ * that was answered; the hub counts from the moment it *granted*, which is later, so the device is always first.
+ */
+import type { FailoverClass } from './assignment.js';
+
+/** Annotation of a pod (or device) that chooses its failover class. */
+export const FAILOVER_CLASS_ANNOTATION = 'fleet.covey.dev/failover-class';
+
+/** The device kills what is left of its exclusive pods this long after its lease ended, grace or not. */
+export const AGENT_STOP_BUDGET_MS = 5_000;
+
+/** A will is only a hint of death: the device may reconnect at once. It must stay away this long. */
+export const WILL_CONFIRMATION_MS = 2_500;
+
+/** The class of a device: the strictest class among its pods, or `idle` when it has none. */
+export type CadenceClass = FailoverClass | 'idle';
+
+export interface Cadence {
+  /** A beat is sent this often. */
+  readonly beatIntervalMs: number;
+  /** Lifetime of the lease granted with each beat. */
+  readonly leaseMs: number;
+  /** Silence after which the device is judged dead. Always at least two missed beats. */
+  readonly deadAfterMs: number;
+  /** Exclusive pods are replaced only this long after the lease's end. */
+  readonly stopMarginMs: number;
+}
+
+const CADENCES: Readonly<Record<CadenceClass, Cadence>> = {
+  fast: { beatIntervalMs: 2_000, leaseMs: 10_000, deadAfterMs: 7_000, stopMarginMs: 8_000 },
+  exclusive: { beatIntervalMs: 2_000, leaseMs: 10_000, deadAfterMs: 7_000, stopMarginMs: 8_000 },
+  relaxed: { beatIntervalMs: 60_000, leaseMs: 150_000, deadAfterMs: 300_000, stopMarginMs: 8_000 },
+  idle: { beatIntervalMs: 30_000, leaseMs: 75_000, deadAfterMs: 75_000, stopMarginMs: 8_000 },
+};
+
+/** The longest lease that any cadence grants; what a restarted hub must assume is still out. */
+export const LONGEST_LEASE_MS = Math.max(...Object.values(CADENCES).map((cadence) => cadence.leaseMs));
+
+export function cadence(of: CadenceClass): Cadence {
+  return CADENCES[of];
+}
+
+/** What of a pod decides its failover class. */
+export interface FailoverSubject {
+  readonly metadata: {
+    readonly annotations?: Readonly<Record<string, string>> | undefined;
+    readonly ownerReferences?:
+      | ReadonlyArray<{ readonly kind: string; readonly controller?: boolean | undefined }>
+      | undefined;
+  };
+}
+
+/**
+ * The failover class of a pod: its annotation; else that of its device (`deviceDefault`); else `exclusive`
+ * when a StatefulSet controls it; else `fast`. An unknown annotation value counts as absent.
+ */
+export function failoverClassOf(pod: FailoverSubject, deviceDefault?: string): FailoverClass {
+  const asked = known(pod.metadata.annotations?.[FAILOVER_CLASS_ANNOTATION]);
+  if (asked !== undefined) return asked;
+  const stateful = pod.metadata.ownerReferences?.some(
+    (owner) => owner.controller === true && owner.kind === 'StatefulSet',
+  );
+  if (stateful) return 'exclusive';
+  return known(deviceDefault) ?? 'fast';
+}
+
+/** The cadence class of a device that has pods of these classes: the strictest one. */
+export function strictestClass(classes: Iterable<FailoverClass>): CadenceClass {
+  let strictest: CadenceClass = 'idle';
+  for (const one of classes) {
+    if (one === 'exclusive') return 'exclusive';
+    if (one === 'fast' || strictest === 'idle') strictest = one;
+  }
+  return strictest;
+}
+
+function known(value: string | undefined): FailoverClass | undefined {
+  return value === 'fast' || value === 'exclusive' || value === 'relaxed' ? value : undefined;
+}

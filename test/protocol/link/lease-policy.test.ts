@@ -1,0 +1,44 @@
+/** The shared times of failover: what hub and device rely on holds for every class. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  AGENT_STOP_BUDGET_MS,
+  cadence,
+  FAILOVER_CLASS_ANNOTATION,
+  failoverClassOf,
+  LONGEST_LEASE_MS,
+  strictestClass,
+} from '#protocol/link/lease-policy.js';
+
+const classes = ['fast', 'exclusive', 'relaxed', 'idle'] as const;
+
+test('the stop margin covers the time that a device may need to stop', () => {
+  for (const one of classes) assert.ok(cadence(one).stopMarginMs > AGENT_STOP_BUDGET_MS, one);
+});
+
+test('death takes at least two missed beats, and a lease outlives a missed beat', () => {
+  for (const one of classes) {
+    assert.ok(cadence(one).deadAfterMs > 2 * cadence(one).beatIntervalMs, one);
+    assert.ok(cadence(one).leaseMs > 2 * cadence(one).beatIntervalMs, one);
+  }
+  assert.equal(LONGEST_LEASE_MS, 150_000);
+});
+
+test('a pod chooses its class by annotation, then device, then owner', () => {
+  const stateful = { ownerReferences: [{ kind: 'StatefulSet', controller: true }] };
+  assert.equal(failoverClassOf({ metadata: {} }), 'fast');
+  assert.equal(failoverClassOf({ metadata: {} }, 'relaxed'), 'relaxed');
+  assert.equal(failoverClassOf({ metadata: {} }, 'nonsense'), 'fast');
+  assert.equal(failoverClassOf({ metadata: stateful }, 'relaxed'), 'exclusive');
+  assert.equal(
+    failoverClassOf({ metadata: { ...stateful, annotations: { [FAILOVER_CLASS_ANNOTATION]: 'fast' } } }),
+    'fast',
+  );
+});
+
+test('the strictest class on a device decides its cadence', () => {
+  assert.equal(strictestClass([]), 'idle');
+  assert.equal(strictestClass(['relaxed']), 'relaxed');
+  assert.equal(strictestClass(['relaxed', 'fast', 'relaxed']), 'fast');
+  assert.equal(strictestClass(['fast', 'exclusive']), 'exclusive');
+});
