@@ -1,0 +1,111 @@
+/**
+ * Which device certificates were issued and which are revoked, by fingerprint, kept in one file. A revoked
+ * certificate is refused from the moment `revoke` is called, also after a restart once it has resolved.
+ * Expired certificates are forgotten; a device
+ * keeps at most its eight newest: an older one is revoked when a ninth is issued.
+ */
+import type { Clock } from '#protocol/lib/clock.js';
+import { readFileIfPresent, writePrivateFile } from './key-files.js';
+
+const MAX_PER_DEVICE = 8;
+
+interface Issued {
+  readonly fingerprint: string;
+  /** Milliseconds since the epoch. */
+  readonly notAfter: number;
+}
+
+interface LedgerFile {
+  readonly version: 1;
+  readonly devices: Record<string, Issued[]>;
+  /** Fingerprint → end of validity. */
+  readonly revoked: Record<string, number>;
+}
+
+export class DeviceLedger {
+  readonly #path: string;
+  readonly #clock: Clock;
+  readonly #devices: Map<string, Issued[]>;
+  readonly #revoked: Map<string, number>;
+  readonly #listeners = new Set<(device: string) => void>();
+  #writing: Promise<void> = Promise.resolve();
+
+  private constructor(path: string, clock: Clock, file: LedgerFile) {
+    this.#path = path;
+    this.#clock = clock;
+    this.#devices = new Map(Object.entries(file.devices));
+    this.#revoked = new Map(Object.entries(file.revoked));
+  }
+
+  /** Throws when the file is damaged: guessing would let revoked devices back in. */
+  static async open(path: string, clock: Clock): Promise<DeviceLedger> {
+    const text = await readFileIfPresent(path);
+    if (text === undefined) return new DeviceLedger(path, clock, { version: 1, devices: {}, revoked: {} });
+    let file: LedgerFile;
+    try {
+      file = JSON.parse(text) as LedgerFile;
+    } catch (cause) {
+      throw new Error(`${path} is damaged: restore it from a backup`, { cause });
+    }
+    if (file.version !== 1) throw new Error(`${path} has version ${file.version}; this hub knows version 1`);
+    return new DeviceLedger(path, clock, file);
+  }
+
+  /** Notes a certificate as issued. Resolves once that is on disk. */
+  async issued(device: string, fingerprint: string, notAfter: number): Promise<void> {
+    const list = this.#devices.get(device) ?? [];
+    const all = [...list, { fingerprint, notAfter }];
+    for (const old of all.slice(0, -MAX_PER_DEVICE)) this.#revoked.set(old.fingerprint, old.notAfter);
+    this.#devices.set(device, all.slice(-MAX_PER_DEVICE));
+    await this.#save();
+  }
+
+  /** Revokes every certificate ever issued to a device and tells the listeners. Resolves once on disk. */
+  async revoke(device: string): Promise<void> {
+    for (const { fingerprint, notAfter } of this.#devices.get(device) ?? []) {
+      this.#revoked.set(fingerprint, notAfter);
+    }
+    this.#devices.delete(device);
+    for (const listener of this.#listeners) listener(device);
+    await this.#save();
+  }
+
+  isRevoked(fingerprint: string): boolean {
+    return this.#revoked.has(fingerprint);
+  }
+
+  /** Calls `revoked` with each device whose certificates are revoked from now on. */
+  onRevoked(revoked: (device: string) => void): Disposable {
+    this.#listeners.add(revoked);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(revoked) };
+  }
+
+  /** One write at a time; each writes the state as it is when its turn comes. */
+  #save(): Promise<void> {
+    const write = () => {
+      this.#forgetExpired();
+      const file: LedgerFile = {
+        version: 1,
+        devices: Object.fromEntries(this.#devices),
+        revoked: Object.fromEntries(this.#revoked),
+      };
+      return writePrivateFile(this.#path, `${JSON.stringify(file)}\n`);
+    };
+    // A failed write is its own caller's error; the next one still gets its turn.
+    const turn = this.#writing.then(write, write);
+    this.#writing = turn;
+    return turn;
+  }
+
+  #forgetExpired(): void {
+    const now = this.#clock.now();
+    for (const [fingerprint, notAfter] of this.#revoked) {
+      if (notAfter <= now) this.#revoked.delete(fingerprint);
+    }
+    for (const [device, list] of this.#devices) {
+      const valid = list.filter(({ notAfter }) => notAfter > now);
+      if (valid.length === 0) this.#devices.delete(device);
+      else if (valid.length < list.length) this.#devices.set(device, valid);
+    }
+  }
+}
