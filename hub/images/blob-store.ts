@@ -116,14 +116,13 @@ export class BlobStore {
       let total = size;
       const limit = this.#options.maxBlobBytes;
       try {
-        await pipeline(body, async (chunks: AsyncIterable<Buffer>) => {
-          for await (const chunk of chunks) {
-            total += chunk.length;
-            if (total > limit)
-              throw new RegistryError('SIZE_INVALID', `a blob may have at most ${limit} bytes`);
-            await file.writeFile(chunk);
-          }
-        });
+        // The stream stays open after an error, so that the refusal can be answered on its connection.
+        for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+          total += chunk.length;
+          if (total > limit)
+            throw new RegistryError('SIZE_INVALID', `a blob may have at most ${limit} bytes`);
+          await file.writeFile(chunk);
+        }
       } finally {
         await file.close();
       }
@@ -164,8 +163,9 @@ export class BlobStore {
     return size;
   }
 
+  /** Drops an upload; one that is gone already is no error. */
   async cancelUpload(id: string): Promise<void> {
-    await this.uploadSize(id);
+    if (!UPLOAD_ID.test(id)) throw unknownUpload(id);
     await rm(join(this.#uploads, id), { force: true });
   }
 }

@@ -65,7 +65,7 @@ export class ImageRegistry implements AsyncDisposable {
     response.setHeader('Docker-Distribution-Api-Version', 'registry/2.0');
     try {
       const url = new URL(request.url ?? '/', 'https://hub');
-      const path = parsePath(decodeURIComponent(url.pathname));
+      const path = parsePath(url.pathname);
       if (path === undefined)
         throw new RegistryError('UNSUPPORTED', `${url.pathname} is no path of a registry`);
       await this.#admit(request, response, url.pathname);

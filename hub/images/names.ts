@@ -38,8 +38,9 @@ function checkReference(reference: string): string {
   throw new RegistryError('MANIFEST_INVALID', `"${reference}" is neither a tag nor a sha256 digest`);
 }
 
-/** Parses a path at or below `/v2/`; undefined when it is none of the registry's. */
-export function parsePath(pathname: string): RegistryPath | undefined {
+/** Parses a URL's path at or below `/v2/`; undefined when it is none of the registry's. */
+export function parsePath(urlPath: string): RegistryPath | undefined {
+  const pathname = decode(urlPath);
   if (pathname === '/v2' || pathname === '/v2/') return { what: 'base' };
   if (!pathname.startsWith('/v2/')) return undefined;
   const rest = pathname.slice('/v2/'.length);
@@ -59,4 +60,12 @@ export function parsePath(pathname: string): RegistryPath | undefined {
   if (kind === 'manifests') return { what: 'manifest', name, reference: checkReference(last) };
   if (kind === 'referrers') return { what: 'referrers', name, digest: checkDigest(last) };
   return { what: 'blob', name, digest: checkDigest(last) };
+}
+
+function decode(urlPath: string): string {
+  try {
+    return decodeURIComponent(urlPath);
+  } catch (error) {
+    throw new RegistryError('NAME_INVALID', `${urlPath}: ${(error as Error).message}`);
+  }
 }

@@ -23,7 +23,12 @@ export async function startUpload(context: RegistryContext, { name }: { name: st
     return;
   }
   checkDigest(digest);
-  await blobs.append(id, 0, request);
+  try {
+    await blobs.append(id, 0, request);
+  } catch (error) {
+    await blobs.cancelUpload(id);
+    throw error;
+  }
   await blobs.finishUpload(id, digest);
   created(response, name, digest);
 }

@@ -5,7 +5,7 @@ import type { IncomingMessage } from 'node:http';
 export async function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer | 'too-large'> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     size += chunk.length;
     if (size > maxBytes) return 'too-large';
     chunks.push(chunk);

@@ -1,0 +1,11 @@
+/** A directory of the test's own, removed when the test ends. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+
+export async function tempDir(t: TestContext): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'covey-test-'));
+  t.after(() => rm(directory, { recursive: true, force: true }));
+  return directory;
+}
