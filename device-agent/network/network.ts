@@ -18,6 +18,15 @@ export interface SandboxSpec {
   readonly hostNetwork: boolean;
   readonly hostIpc: boolean;
   readonly ports: readonly PortMapping[];
+  /** Extra lines of the pod's hosts file: spec.hostAliases. */
+  readonly hostAliases?: ReadonlyArray<{ readonly ip: string; readonly hostnames: readonly string[] }>;
+  /** Replaces ('None') or extends the device's resolver settings: spec.dnsPolicy and spec.dnsConfig. */
+  readonly dns?: {
+    readonly policy?: string;
+    readonly nameservers?: readonly string[];
+    readonly searches?: readonly string[];
+    readonly options?: readonly string[];
+  };
 }
 
 export interface Sandbox {
