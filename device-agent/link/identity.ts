@@ -1,0 +1,118 @@
+/**
+ * The device's identity on disk: `<data>/identity/{key.pem,cert.pem,ca.pem,hub.json}`, files of mode 0600 in a
+ * directory of mode 0700. Saving writes a new directory beside the old one and swaps a link, so that a power
+ * cut leaves either the old identity or the new one, never a key with another key's certificate.
+ */
+import { mkdir, open, readdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+
+/** Where the hub is; kept from joining, so that a device starts without asking anybody. */
+export const hubAddressSchema = z.object({
+  /** Name of this device, as in its certificate. */
+  device: z.string().min(1),
+  /** MQTT addresses `host:port`, in order of preference. */
+  mqtt: z.array(z.string().min(1)).min(1),
+  /** Base address of the hub's HTTPS, for images and renewal: 'https://hub:6443'. */
+  https: z.string(),
+});
+export type HubAddress = z.infer<typeof hubAddressSchema>;
+
+export interface DeviceIdentity extends HubAddress {
+  /** PEM. Never logged. */
+  readonly key: string;
+  readonly certificate: string;
+  readonly ca: string;
+}
+
+const FILES = { key: 'key.pem', certificate: 'cert.pem', ca: 'ca.pem', hub: 'hub.json' } as const;
+
+/** The identity in `dataDir`, or undefined when this device has never joined. Throws when it is damaged. */
+export async function loadIdentity(dataDir: string): Promise<DeviceIdentity | undefined> {
+  const directory = join(dataDir, 'identity');
+  let hub: string;
+  try {
+    hub = await readFile(join(directory, FILES.hub), 'utf8');
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+  const parsed = hubAddressSchema.safeParse(parseJson(hub, join(directory, FILES.hub)));
+  if (!parsed.success) {
+    throw new Error(`${join(directory, FILES.hub)} is damaged; remove ${directory} and join again`, {
+      cause: parsed.error,
+    });
+  }
+  const [key, certificate, ca] = await Promise.all(
+    [FILES.key, FILES.certificate, FILES.ca].map((file) => readFile(join(directory, file), 'utf8')),
+  );
+  if (key === undefined || certificate === undefined || ca === undefined) {
+    throw new Error(`${directory} is incomplete; remove it and join again`);
+  }
+  return { ...parsed.data, key, certificate, ca };
+}
+
+/** Writes the identity; once it resolves it survives a power cut. */
+export async function saveIdentity(dataDir: string, identity: DeviceIdentity): Promise<void> {
+  await mkdir(dataDir, { recursive: true });
+  const link = join(dataDir, 'identity');
+  const previous = await currentTarget(link);
+  const name = `.identity-${previous === '.identity-a' ? 'b' : 'a'}`;
+  const directory = join(dataDir, name);
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { mode: 0o700 });
+  const { device, mqtt, https } = identity;
+  await writeSynced(join(directory, FILES.key), identity.key);
+  await writeSynced(join(directory, FILES.certificate), identity.certificate);
+  await writeSynced(join(directory, FILES.ca), identity.ca);
+  await writeSynced(join(directory, FILES.hub), `${JSON.stringify({ device, mqtt, https })}\n`);
+  await syncDirectory(directory);
+  const swap = join(dataDir, '.identity-link');
+  await rm(swap, { force: true });
+  await symlink(name, swap);
+  await rename(swap, link);
+  await syncDirectory(dataDir);
+  await removeOthers(dataDir, name);
+}
+
+async function removeOthers(dataDir: string, keep: string): Promise<void> {
+  for (const entry of await readdir(dataDir)) {
+    if (/^\.identity-[ab]$/.test(entry) && entry !== keep) {
+      await rm(join(dataDir, entry), { recursive: true, force: true });
+    }
+  }
+}
+
+async function currentTarget(link: string): Promise<string | undefined> {
+  try {
+    return await readlink(link);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+async function writeSynced(path: string, content: string): Promise<void> {
+  await writeFile(path, content, { mode: 0o600, flush: true });
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function parseJson(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`${path} is not JSON`, { cause: error });
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}

@@ -1,0 +1,16 @@
+/**
+ * Beat, device → hub, QoS 0: "I am here". Sent at the cadence of the last lease, and at once when something
+ * below changes. Keys are one letter: this message decides what an idle device costs on a metered link.
+ */
+import { z } from 'zod';
+import { failoverClassSchema } from './assignment.js';
+
+export const beatSchema = z.object({
+  /** 1: answer with a lease. Absent while more than half of the lease is left: the hub then stays silent. */
+  l: z.literal(1).optional(),
+  /** Sequence of the last assignment that is safe on the device's disk, with all before it. */
+  a: z.number().int().nonnegative().optional(),
+  /** Strictest failover class of what the device runs, when it is not what the hub last granted for. */
+  c: failoverClassSchema.optional(),
+});
+export type Beat = z.infer<typeof beatSchema>;
