@@ -1,0 +1,61 @@
+/** Status of a pod: written by the device that runs it (through the hub's link) and by the scheduler. */
+import { z } from 'zod';
+import { atomicList, int64, listMap, mergeList, struct, time } from '../../meta/schema.js';
+import { containerStatusSchema } from './container-status.js';
+import { resourceListSchema, resourceRequirementsSchema } from './resources.js';
+
+const CORE = 'io.k8s.api.core.v1';
+
+export const podConditionSchema = struct(`${CORE}.PodCondition`, {
+  type: z.string(),
+  observedGeneration: int64().optional(),
+  status: z.string(),
+  lastProbeTime: time().optional(),
+  lastTransitionTime: time().optional(),
+  reason: z.string().optional(),
+  message: z.string().optional(),
+});
+export type PodCondition = z.infer<typeof podConditionSchema>;
+
+export const POD_PHASES = ['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown'] as const;
+export type PodPhase = (typeof POD_PHASES)[number];
+
+export const podStatusSchema = struct(`${CORE}.PodStatus`, {
+  observedGeneration: int64().optional(),
+  phase: z.enum(POD_PHASES).optional(),
+  conditions: listMap(podConditionSchema, ['type']).optional(),
+  message: z.string().optional(),
+  reason: z.string().optional(),
+  nominatedNodeName: z.string().optional(),
+  hostIP: z.string().optional(),
+  hostIPs: mergeList(struct(`${CORE}.HostIP`, { ip: z.string() }), 'ip').optional(),
+  podIP: z.string().optional(),
+  podIPs: listMap(struct(`${CORE}.PodIP`, { ip: z.string() }), ['ip']).optional(),
+  startTime: time().optional(),
+  initContainerStatuses: atomicList(containerStatusSchema).optional(),
+  containerStatuses: atomicList(containerStatusSchema).optional(),
+  qosClass: z.enum(['BestEffort', 'Burstable', 'Guaranteed']).optional(),
+  ephemeralContainerStatuses: atomicList(containerStatusSchema).optional(),
+  resize: z.string().optional(),
+  resourceClaimStatuses: listMap(
+    struct(`${CORE}.PodResourceClaimStatus`, {
+      name: z.string(),
+      resourceClaimName: z.string().optional(),
+    }),
+    ['name'],
+    { retainKeys: true },
+  ).optional(),
+  extendedResourceClaimStatus: struct(`${CORE}.PodExtendedResourceClaimStatus`, {
+    requestMappings: atomicList(
+      struct(`${CORE}.ContainerExtendedResourceRequest`, {
+        containerName: z.string(),
+        resourceName: z.string(),
+        requestName: z.string(),
+      }),
+    ).optional(),
+    resourceClaimName: z.string(),
+  }).optional(),
+  allocatedResources: resourceListSchema().optional(),
+  resources: resourceRequirementsSchema.optional(),
+});
+export type PodStatus = z.infer<typeof podStatusSchema>;

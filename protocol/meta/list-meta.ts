@@ -1,0 +1,18 @@
+/** Metadata of lists, and the list of one kind. */
+import { z } from 'zod';
+import { int64, struct } from './schema.js';
+
+export const listMetaSchema = struct('io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta', {
+  selfLink: z.string().optional(),
+  resourceVersion: z.string().optional(),
+  continue: z.string().optional(),
+  remainingItemCount: int64().optional(),
+});
+export type ListMeta = z.infer<typeof listMetaSchema>;
+
+export interface KubernetesList<T> {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: ListMeta;
+  readonly items: readonly T[];
+}
