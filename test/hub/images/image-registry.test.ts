@@ -151,7 +151,8 @@ test('a connection that breaks in a chunk leaves what arrived', async (t) => {
   cut.destroy(new Error('cut'));
   await broken;
   // The hub may not have noticed yet that the first writer is gone; it refuses a second one until then.
-  const resume = () => fetch(location, { method: 'PATCH', body: 'x', headers: { 'Content-Range': '400-400' } });
+  const resume = () =>
+    fetch(location, { method: 'PATCH', body: 'x', headers: { 'Content-Range': '400-400' } });
   let rest = await resume();
   while ((await errorCode(rest.clone()).catch(() => '')) === 'BLOB_UPLOAD_INVALID') rest = await resume();
   assert.equal(rest.headers.get('range'), '0-400');
@@ -200,7 +201,8 @@ test('wrong names, tags, bodies, sizes and methods each get their own error', as
     ['PUT', '/v2/app/manifests/v1', Buffer.alloc(5 * 2 ** 20), 400, 'SIZE_INVALID'],
     ['POST', '/v2/app/tags/list', undefined, 405, 'UNSUPPORTED'],
     ['PATCH', '/v2/app/blobs/uploads/00000000-0000-0000-0000-000000000000', 'x', 404, 'BLOB_UPLOAD_UNKNOWN'],
-    ['PATCH', '/v2/app/blobs/uploads/..%2f..%2fetc', 'x', 404, 'BLOB_UPLOAD_UNKNOWN'],
+    ['PATCH', '/v2/app/blobs/uploads/..%2f..%2fetc', 'x', 400, 'NAME_INVALID'],
+    ['GET', '/v2/%zz/tags/list', undefined, 400, 'NAME_INVALID'],
     [
       'POST',
       `/v2/app/blobs/uploads/?digest=sha256:${'3'.repeat(64)}`,
