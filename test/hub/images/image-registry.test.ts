@@ -201,7 +201,7 @@ test('wrong names, tags, bodies, sizes and methods each get their own error', as
     ['PUT', '/v2/app/manifests/v1', Buffer.alloc(5 * 2 ** 20), 400, 'SIZE_INVALID'],
     ['POST', '/v2/app/tags/list', undefined, 405, 'UNSUPPORTED'],
     ['PATCH', '/v2/app/blobs/uploads/00000000-0000-0000-0000-000000000000', 'x', 404, 'BLOB_UPLOAD_UNKNOWN'],
-    ['PATCH', '/v2/app/blobs/uploads/..%2f..%2fetc', 'x', 400, 'NAME_INVALID'],
+    ['PATCH', '/v2/app/blobs/uploads/..%2f..%2fetc', 'x', 400, 'DIGEST_INVALID'],
     ['GET', '/v2/%zz/tags/list', undefined, 400, 'NAME_INVALID'],
     [
       'POST',

@@ -1,0 +1,140 @@
+/**
+ * Makes a fresh clone ready and hands over: `node hub/cli/setup.mjs start|test|bench|build [args]`. Runs
+ * before anything is installed or compiled, so it is plain JavaScript on Node's own modules. Every step is
+ * skipped when its result is already there; each says what it does. As root it also installs missing Debian
+ * packages; otherwise it names the one command that would.
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const MINIMUM_NODE = [20, 19];
+
+/** What running real containers needs: a file that shows it is there → its Debian package. */
+const RUNTIME_PACKAGES = [
+  { package: 'conmon', anyOf: ['conmon'] },
+  { package: 'crun', anyOf: ['crun'] },
+  { package: 'runc', anyOf: ['runc'] },
+  { package: 'containernetworking-plugins', anyOf: ['/usr/lib/cni/bridge', '/opt/cni/bin/bridge'] },
+  { package: 'iproute2', anyOf: ['ip'] },
+  { package: 'iptables', anyOf: ['iptables'] },
+  { package: 'nftables', anyOf: ['nft'] },
+  { package: 'busybox-static', anyOf: ['busybox'] },
+];
+/** What the tests use besides. */
+const TEST_PACKAGES = [
+  { package: 'mosquitto', anyOf: ['mosquitto'] },
+  { package: 'docker-registry', anyOf: ['docker-registry'] },
+  { package: 'skopeo', anyOf: ['skopeo'] },
+];
+
+function say(message) {
+  process.stderr.write(`covey: ${message}\n`);
+}
+
+function fail(message) {
+  say(message);
+  process.exit(1);
+}
+
+function run(command, args, options = {}) {
+  const result = spawnSync(command, args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'], ...options });
+  if (result.error) fail(`cannot run ${command}: ${result.error.message}`);
+  return result.status ?? 1;
+}
+
+function checkNode() {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (major > MINIMUM_NODE[0] || (major === MINIMUM_NODE[0] && minor >= MINIMUM_NODE[1])) return;
+  fail(`Node.js ${MINIMUM_NODE.join('.')} or newer is needed; this is ${process.versions.node}`);
+}
+
+function isExecutable(name) {
+  const places = name.startsWith('/')
+    ? [name]
+    : [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin'].map((directory) =>
+        join(directory, name),
+      );
+  return places.some((path) => {
+    try {
+      accessSync(path, constants.X_OK);
+      return true;
+    } catch (error) {
+      if (error.code === 'ENOENT' || error.code === 'EACCES' || error.code === 'ENOTDIR') return false;
+      throw error;
+    }
+  });
+}
+
+/** Installs npm packages when the lock file has changed since the last time. */
+function installNpmPackages() {
+  const stamp = join(ROOT, 'node_modules', '.covey-installed');
+  const wanted = createHash('sha256')
+    .update(readFileSync(join(ROOT, 'package-lock.json')))
+    .update(process.versions.modules)
+    .digest('hex');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+  say('installing npm packages (once) …');
+  // Native add-ons come as prebuilt binaries inside their packages: no install script has to run.
+  const status = run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']);
+  if (status !== 0) fail('npm ci failed; see above. It needs the npm registry once.');
+  writeFileSync(stamp, wanted);
+}
+
+/** Installs missing Debian packages as root; names the command otherwise. Never fatal: what lacks them says so. */
+function installDebianPackages(wanted) {
+  if (process.platform !== 'linux') return;
+  const missing = wanted.filter(({ anyOf }) => !anyOf.some(isExecutable)).map((entry) => entry.package);
+  if (missing.length === 0) return;
+  const isRoot = process.getuid?.() === 0;
+  if (!isRoot || !isExecutable('apt-get')) {
+    const why = isRoot ? 'apt-get is not here' : 'not root';
+    say(
+      `missing for real containers (${why}): run  apt-get install -y --no-install-recommends ${missing.join(' ')}`,
+    );
+    return;
+  }
+  say(`installing Debian packages (once): ${missing.join(' ')} …`);
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const quiet = ['-qq', '-o', 'Dpkg::Use-Pty=0', '-o', 'DPkg::Lock::Timeout=120'];
+  const install = () =>
+    run('apt-get', [...quiet, 'install', '-y', '--no-install-recommends', ...missing], {
+      env,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+  if (run('apt-get', [...quiet, 'update'], { env, stdio: ['ignore', 'ignore', 'inherit'] }) !== 0) {
+    say('apt-get update failed; trying with the package lists at hand');
+  }
+  if (install() !== 0) say(`apt-get could not install ${missing.join(' ')}; what needs them will say so`);
+}
+
+function build() {
+  mkdirSync(join(ROOT, 'dist'), { recursive: true });
+  say('building …');
+  const status = run(process.execPath, [join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', ROOT]);
+  if (status !== 0) fail('the build failed; see above');
+}
+
+async function main() {
+  const [task = '', ...rest] = process.argv.slice(2);
+  if (!['start', 'test', 'bench', 'build'].includes(task)) {
+    say(`usage: node hub/cli/setup.mjs start|test|bench|build [arguments]; not "${task}"`);
+    process.exit(2);
+  }
+  checkNode();
+  installNpmPackages();
+  if (task !== 'build') {
+    installDebianPackages(task === 'test' ? [...RUNTIME_PACKAGES, ...TEST_PACKAGES] : RUNTIME_PACKAGES);
+  }
+  build();
+  if (task === 'build') return;
+  const entry = { start: 'hub/cli/main.js', test: 'test/run.js', bench: 'test/bench/run.js' }[task];
+  const path = join(ROOT, 'dist', entry);
+  process.argv = [process.execPath, path, ...(task === 'start' ? ['up'] : []), ...rest];
+  await import(path);
+}
+
+await main();
