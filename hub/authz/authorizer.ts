@@ -3,6 +3,7 @@
  * A request that nobody allows is refused: NoOpinion from the union means no. Authorizers answer at once
  * from memory, so that a check costs microseconds and cannot fail for lack of I/O.
  */
+import { ApiError } from '#protocol/meta/status.js';
 import type { UserInfo } from '#protocol/meta/user-info.js';
 
 interface CommonAttributes {
@@ -74,19 +75,20 @@ export function superuserAuthorizer(group: string): Authorizer {
 }
 
 /**
- * The message of the 403 Status, as Kubernetes words it:
+ * The 403 of a refusal, as Kubernetes words it:
  * `pods "a" is forbidden: User "x" cannot get resource "pods" in API group "" in the namespace "default"`.
  */
-export function forbiddenMessage(attributes: Attributes, reason: string): string {
+export function forbiddenError(attributes: Attributes, reason: string): ApiError {
   const { user, verb } = attributes;
   const suffix = reason === '' ? '' : `: ${reason}`;
+  const who = `User ${JSON.stringify(user.username)} cannot ${verb}`;
   if (attributes.kind === 'path') {
-    return `forbidden: User ${JSON.stringify(user.username)} cannot ${verb} path ${JSON.stringify(attributes.path)}${suffix}`;
+    const why = `${who} path ${JSON.stringify(attributes.path)}${suffix}`;
+    return ApiError.forbidden({ group: '', resource: '' }, '', why);
   }
   const { group, resource, subresource, namespace, name } = attributes;
   const full = subresource === '' ? resource : `${resource}/${subresource}`;
   const where = namespace === '' ? 'at the cluster scope' : `in the namespace "${namespace}"`;
-  const what = group === '' ? resource : `${resource}.${group}`;
-  const subject = name === '' ? `${what} is forbidden` : `${what} "${name}" is forbidden`;
-  return `${subject}: User ${JSON.stringify(user.username)} cannot ${verb} resource "${full}" in API group "${group}" ${where}${suffix}`;
+  const why = `${who} resource "${full}" in API group "${group}" ${where}${suffix}`;
+  return ApiError.forbidden({ group, resource }, name, why);
 }

@@ -1,0 +1,204 @@
+/**
+ * Join tokens: what a card or a person shows to get a device's first certificate. A token is `<id>.<secret>`;
+ * the hub keeps the id and a SHA-256 of the secret in a Secret of its own namespace, so that neither a backup
+ * nor a reader of Secrets can join. Claiming counts a use down by optimistic concurrency: a one-time token
+ * lets exactly one device in, however many try at once. Expired and used-up tokens are deleted when met.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Clock } from '#protocol/lib/clock.js';
+import { type KubernetesObject, newObjectMeta } from '#protocol/meta/object-meta.js';
+import { ApiError, isConflict, isNotFound } from '#protocol/meta/status.js';
+import { formatTime, parseTime } from '#protocol/meta/time.js';
+import type { Client, ResourceClient } from '../client/client.js';
+
+export const JOIN_TOKEN_TYPE = 'fleet.covey.dev/join-token';
+const NAME_PREFIX = 'join-token-';
+const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789';
+const ID_LENGTH = 6;
+/** 25 letters of 36 are 129 bits. */
+const SECRET_LENGTH = 25;
+const TOKEN = /^([a-z0-9]{6})\.([a-z0-9]{25})$/;
+const MAX_ATTEMPTS = 16;
+
+export interface JoinTokensOptions {
+  /** Acts as the hub itself. */
+  readonly client: Client;
+  readonly clock: Clock;
+  /** Namespace of the Secrets. */
+  readonly namespace: string;
+  /** Cryptographic random bytes. */
+  readonly randomBytes: (size: number) => Uint8Array;
+}
+
+export interface NewJoinToken {
+  /** Milliseconds. */
+  readonly lifetimeMs: number;
+  /** The only device that may join with it; any unless given. */
+  readonly device?: string;
+  /** How many devices may join; unlimited until expiry unless given. */
+  readonly uses?: number;
+  readonly description?: string;
+}
+
+/** A token as lists show it: never with its secret. */
+export interface JoinTokenInfo {
+  readonly id: string;
+  /** Milliseconds since the epoch. */
+  readonly expires: number;
+  readonly device: string | undefined;
+  readonly usesLeft: number | undefined;
+  readonly description: string;
+}
+
+interface SecretObject extends KubernetesObject {
+  type?: string;
+  data?: Record<string, string>;
+}
+
+export class JoinTokens {
+  readonly #secrets: ResourceClient<SecretObject>;
+  readonly #options: JoinTokensOptions;
+
+  constructor(options: JoinTokensOptions) {
+    this.#options = options;
+    this.#secrets = options.client.resource<SecretObject>({ group: '', version: 'v1', resource: 'secrets' });
+  }
+
+  /** Makes a token. This is the only time that its text exists. */
+  async create(token: NewJoinToken): Promise<JoinTokenInfo & { readonly token: string }> {
+    const id = this.#letters(ID_LENGTH);
+    const secret = this.#letters(SECRET_LENGTH);
+    const expires = this.#options.clock.now() + token.lifetimeMs;
+    const fields: Record<string, string> = {
+      hash: hash(secret).toString('hex'),
+      expires: formatTime(expires),
+    };
+    if (token.device !== undefined) fields['device'] = token.device;
+    if (token.uses !== undefined) fields['uses'] = String(token.uses);
+    if (token.description !== undefined) fields['description'] = token.description;
+    const created = await this.#secrets.create({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: newObjectMeta({ name: `${NAME_PREFIX}${id}`, namespace: this.#options.namespace }),
+      type: JOIN_TOKEN_TYPE,
+      data: Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, toBase64(value)])),
+    });
+    return { ...describe(created, id), token: `${id}.${secret}` };
+  }
+
+  /** All tokens that are still good. */
+  async list(): Promise<JoinTokenInfo[]> {
+    const { items } = await this.#secrets.list({
+      namespace: this.#options.namespace,
+      fieldSelector: `type=${JOIN_TOKEN_TYPE}`,
+    });
+    return items
+      .map((item) => describe(item, item.metadata.name.slice(NAME_PREFIX.length)))
+      .filter((info) => this.#isLive(info));
+  }
+
+  /** Withdraws a token by its id. Resolves with false when there is none. */
+  async revoke(id: string): Promise<boolean> {
+    try {
+      await this.#secrets.delete(`${NAME_PREFIX}${id}`, this.#options.namespace);
+      return true;
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Uses a token up once for a device. Unauthorized when it is unknown, wrong, expired, used up, or for
+   * another device; all of these look the same to the caller.
+   */
+  async claim(token: string, device: string): Promise<void> {
+    const match = TOKEN.exec(token);
+    const [, id, secret] = match ?? [];
+    if (id === undefined || secret === undefined) throw ApiError.unauthorized();
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+      const stored = await this.#find(id);
+      if (stored === undefined) throw ApiError.unauthorized();
+      const info = describe(stored, id);
+      const expected = Buffer.from(field(stored, 'hash') ?? '', 'hex');
+      const actual = hash(secret);
+      const matches = expected.length === actual.length && timingSafeEqual(expected, actual);
+      if (!matches) throw ApiError.unauthorized();
+      if (!this.#isLive(info)) {
+        await this.revoke(id);
+        throw ApiError.unauthorized();
+      }
+      if (info.device !== undefined && info.device !== device) throw ApiError.unauthorized();
+      if (info.usesLeft === undefined || (await this.#useOnce(stored, info.usesLeft))) return;
+    }
+    throw ApiError.unauthorized();
+  }
+
+  /** False when another claim came between. */
+  async #useOnce(stored: SecretObject, usesLeft: number): Promise<boolean> {
+    try {
+      if (usesLeft > 1) {
+        const data = { ...stored.data, uses: toBase64(String(usesLeft - 1)) };
+        await this.#secrets.update({ ...stored, data });
+      } else {
+        const { uid, resourceVersion } = stored.metadata;
+        const preconditions = { uid, ...(resourceVersion === undefined ? {} : { resourceVersion }) };
+        await this.#secrets.delete(stored.metadata.name, this.#options.namespace, { preconditions });
+      }
+      return true;
+    } catch (error) {
+      if (isConflict(error) || isNotFound(error)) return false;
+      throw error;
+    }
+  }
+
+  async #find(id: string): Promise<SecretObject | undefined> {
+    try {
+      const secret = await this.#secrets.get(`${NAME_PREFIX}${id}`, this.#options.namespace);
+      return secret.type === JOIN_TOKEN_TYPE ? secret : undefined;
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  }
+
+  #isLive(info: JoinTokenInfo): boolean {
+    return this.#options.clock.now() < info.expires && (info.usesLeft ?? 1) > 0;
+  }
+
+  /** Random letters without bias: bytes of 252 and more are thrown away. */
+  #letters(length: number): string {
+    let text = '';
+    while (text.length < length) {
+      for (const byte of this.#options.randomBytes(length * 2)) {
+        if (byte < 252 && text.length < length) text += ALPHABET[byte % ALPHABET.length];
+      }
+    }
+    return text;
+  }
+}
+
+function describe(secret: SecretObject, id: string): JoinTokenInfo {
+  const uses = field(secret, 'uses');
+  return {
+    id,
+    // A token whose expiry cannot be read has expired.
+    expires: parseTime(field(secret, 'expires')) ?? 0,
+    device: field(secret, 'device'),
+    usesLeft: uses === undefined ? undefined : Number(uses),
+    description: field(secret, 'description') ?? '',
+  };
+}
+
+function field(secret: SecretObject, key: string): string | undefined {
+  const value = secret.data?.[key];
+  return value === undefined ? undefined : Buffer.from(value, 'base64').toString('utf8');
+}
+
+function hash(secret: string): Buffer {
+  return createHash('sha256').update(secret).digest();
+}
+
+function toBase64(text: string): string {
+  return Buffer.from(text).toString('base64');
+}
