@@ -30,6 +30,8 @@ export interface Command {
   /** Usage after `covey <name>`: '[--data DIR] create|list'. */
   readonly usage: string;
   readonly options: Options;
+  /** All arguments go to the command as positionals, --help too. */
+  readonly passThrough?: boolean;
   /** Resolves with the exit code. */
   run(args: Arguments, output: Output): Promise<number>;
 }
@@ -52,7 +54,11 @@ export class CommandError extends Error {
 
 const HELP: Option = { type: 'boolean', help: 'show this help' };
 
+/** Reads a command's arguments; a UsageError names what is unknown or lacks its value. */
 export function parseCommand(command: Command, argv: readonly string[], env: NodeJS.ProcessEnv): Arguments {
+  if (command.passThrough === true) {
+    return { positionals: argv, text: () => undefined, all: () => [], flag: () => false };
+  }
   const options = { ...command.options, help: HELP };
   const config: ParseArgsConfig['options'] = {};
   for (const [name, option] of Object.entries(options)) {
@@ -84,6 +90,7 @@ export function parseCommand(command: Command, argv: readonly string[], env: Nod
   };
 }
 
+/** The text of `covey <name> --help`. */
 export function helpOf(command: Command): string {
   const rows = Object.entries({ ...command.options, help: HELP }).map(([name, option]) => {
     const left = `  --${name}${option.value === undefined ? '' : ` ${option.value}`}`;

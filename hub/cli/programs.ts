@@ -1,4 +1,4 @@
-/** Where the compiled programs are, and how a child of the quick start is told about its parent. */
+/** Where the compiled programs are that the command line starts as processes of their own. */
 import { fileURLToPath } from 'node:url';
 
 export const HUB_MAIN = fileURLToPath(new URL('../main.js', import.meta.url));

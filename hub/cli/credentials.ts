@@ -1,0 +1,70 @@
+/** Reads the admin's credentials from DIR/kubeconfig, as the command line uses them. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { isMissing } from '../lib/files.js';
+import { type Answer, type Call, type Credentials, callHub } from '../lib/https-client.js';
+import { CommandError } from './command.js';
+
+const kubeconfigSchema = z.object({
+  clusters: z.tuple([
+    z.object({ cluster: z.object({ server: z.string(), 'certificate-authority-data': z.string() }) }),
+  ]),
+  users: z.tuple([
+    z.object({ user: z.object({ 'client-certificate-data': z.string(), 'client-key-data': z.string() }) }),
+  ]),
+});
+
+/** Credentials of the kubeconfig in a data directory. Rejects with a CommandError that says where it looked. */
+export async function readCredentials(dataDir: string): Promise<Credentials> {
+  const path = join(dataDir, 'kubeconfig');
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (isMissing(error)) {
+      throw new CommandError(`there is no ${path}; start the hub first, or name its directory with --data`);
+    }
+    throw error;
+  }
+  const parsed = kubeconfigSchema.safeParse(parse(text));
+  if (!parsed.success) throw new CommandError(`${path} is not a kubeconfig of Covey`);
+  const [{ cluster }] = parsed.data.clusters;
+  const [{ user }] = parsed.data.users;
+  return {
+    server: cluster.server,
+    ca: decode(cluster['certificate-authority-data']),
+    cert: decode(user['client-certificate-data']),
+    key: decode(user['client-key-data']),
+  };
+}
+
+/** Calls the hub and parses its JSON; an error Status becomes a CommandError with its message. */
+export async function callApi(credentials: Credentials, call: Call): Promise<unknown> {
+  let answer: Answer;
+  try {
+    answer = await callHub(credentials, call);
+  } catch (error) {
+    throw new CommandError(`cannot reach the hub at ${credentials.server}: ${(error as Error).message}`);
+  }
+  const text = answer.body.toString('utf8');
+  if (answer.status < 300) return text === '' ? undefined : JSON.parse(text);
+  const status = z.object({ message: z.string() }).safeParse(safeJson(text));
+  throw new CommandError(
+    status.success ? status.data.message : `the hub answered ${answer.status}: ${text.slice(0, 300)}`,
+  );
+}
+
+function safeJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function decode(base64: string): string {
+  return Buffer.from(base64, 'base64').toString('utf8');
+}

@@ -1,0 +1,63 @@
+/** `covey devices`: lists the fleet, revokes a device's certificate, or removes a device. */
+import { z } from 'zod';
+import { type Command, UsageError } from './command.js';
+import { callApi, readCredentials } from './credentials.js';
+import { dataDirectory, dataOption } from './data-option.js';
+
+const DEVICES = '/apis/fleet.covey.dev/v1alpha1/devices';
+const TABLE = 'application/json;as=Table;v=v1;g=meta.k8s.io';
+
+const tableSchema = z.object({
+  columnDefinitions: z.array(z.object({ name: z.string(), priority: z.number().optional() })),
+  rows: z.array(z.object({ cells: z.array(z.unknown()) })),
+});
+
+export const devicesCommand: Command = {
+  name: 'devices',
+  summary: 'List the devices, revoke or remove one',
+  usage: '[--data DIR] [list | revoke NAME | remove NAME]',
+  options: { data: dataOption },
+  async run(args, { out }) {
+    const [action = 'list', name] = args.positionals;
+    const credentials = await readCredentials(dataDirectory(args));
+    if (action === 'list') {
+      const answer = await callApi(credentials, { method: 'GET', path: DEVICES, headers: { Accept: TABLE } });
+      out(formatTable(tableSchema.parse(answer)));
+      return 0;
+    }
+    if ((action !== 'revoke' && action !== 'remove') || name === undefined) {
+      throw new UsageError(`expected list, revoke NAME or remove NAME, not "${args.positionals.join(' ')}"`);
+    }
+    const path = `${DEVICES}/${encodeURIComponent(name)}`;
+    await callApi(credentials, {
+      method: 'PATCH',
+      path,
+      headers: { 'Content-Type': 'application/merge-patch+json' },
+      body: JSON.stringify({ spec: { revoked: true } }),
+    });
+    if (action === 'remove') {
+      await callApi(credentials, { method: 'DELETE', path: `/api/v1/nodes/${encodeURIComponent(name)}` });
+      await callApi(credentials, { method: 'DELETE', path });
+    }
+    out(`device ${name} ${action}d\n`);
+    return 0;
+  },
+};
+
+function formatTable({ columnDefinitions, rows }: z.infer<typeof tableSchema>): string {
+  const shown = columnDefinitions.flatMap((column, index) => ((column.priority ?? 0) === 0 ? [index] : []));
+  const lines = [
+    shown.map((index) => (columnDefinitions[index]?.name ?? '').toUpperCase()),
+    ...rows.map(({ cells }) => shown.map((index) => String(cells[index] ?? ''))),
+  ];
+  const widths = shown.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
+  return lines
+    .map(
+      (line) =>
+        `${line
+          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+          .join('   ')
+          .trimEnd()}\n`,
+    )
+    .join('');
+}
