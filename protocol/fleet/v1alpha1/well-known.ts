@@ -1,0 +1,48 @@
+/** Every fixed string that is Covey's own: group, annotations, labels, taints, identities, host names. */
+
+export const FLEET_GROUP = 'fleet.covey.dev';
+export const FLEET_VERSION = 'v1alpha1';
+export const FLEET_API_VERSION = 'fleet.covey.dev/v1alpha1';
+
+export const FLEET_ANNOTATION = {
+  /** On a pod or its template: fast, exclusive or relaxed. */
+  failoverClass: 'fleet.covey.dev/failover-class',
+  /** On a pod: the device that it was taken from, when it replaces one. */
+  replaces: 'fleet.covey.dev/replaces',
+} as const;
+
+export const FLEET_LABEL = {
+  /** On a node: model of its board, from the device tree. */
+  board: 'fleet.covey.dev/board',
+  /** On a node: the firmware profile it was flashed with. */
+  profile: 'fleet.covey.dev/profile',
+  /** On a node: spec.site of its device. */
+  site: 'fleet.covey.dev/site',
+} as const;
+
+export const FLEET_TAINT = {
+  /** NoExecute: the certificate of the device was revoked. */
+  revoked: 'fleet.covey.dev/revoked',
+  /** NoSchedule: the lease has run out; the device is about to be judged dead. */
+  leaseExpired: 'fleet.covey.dev/lease-expired',
+} as const;
+
+export const FLEET_FINALIZER = {
+  /** On a device: its node and certificate are cleaned up first. */
+  device: 'fleet.covey.dev/device',
+} as const;
+
+export const FLEET_IDENTITY = {
+  /** Group of every device. */
+  devicesGroup: 'system:devices',
+  /** `system:device:<name>` is a device's user name. */
+  devicePrefix: 'system:device:',
+} as const;
+
+/** Host name of the hub's own registry in image references; agents resolve it to their hub. */
+export const HUB_REGISTRY_HOST = 'hub.covey.internal';
+
+/** User name of a device. */
+export function deviceUsername(device: string): string {
+  return `${FLEET_IDENTITY.devicePrefix}${device}`;
+}
