@@ -1,0 +1,14 @@
+/** Prefers nodes with fewer PreferNoSchedule taints that the pod does not tolerate. */
+import { tolerates } from '../tolerations.js';
+import type { Score } from './score.js';
+
+export const softTaints: Score = {
+  name: 'TaintToleration',
+  weight: 3,
+  scale: 'less-is-better',
+  prepare(pod, snapshot) {
+    if (!snapshot.nodes.some((node) => node.softTaints.length > 0)) return undefined;
+    return (node) =>
+      node.softTaints.filter((taint) => !pod.tolerations.some((one) => tolerates(one, taint))).length;
+  },
+};
