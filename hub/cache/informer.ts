@@ -111,7 +111,9 @@ export class SharedInformer<T extends KubernetesObject> implements Informer<T> {
     if (known !== undefined && known.metadata.uid !== object.metadata.uid) this.#remove(key, undefined);
     const previous = this.#objects.set(key, object);
     for (const handlers of this.#handlers)
-      this.#run(() => (previous === undefined ? handlers.added?.(object) : handlers.updated?.(previous, object)));
+      this.#run(() =>
+        previous === undefined ? handlers.added?.(object) : handlers.updated?.(previous, object),
+      );
   }
 
   #remove(key: string, last: T | undefined): void {

@@ -48,7 +48,11 @@ export async function runReflector<T extends KubernetesObject>(options: Reflecto
         sink.replace(list.items);
         revision = list.resourceVersion;
       }
-      for await (const batch of client.watch({ resourceVersion: revision, signal, allowWatchBookmarks: true })) {
+      for await (const batch of client.watch({
+        resourceVersion: revision,
+        signal,
+        allowWatchBookmarks: true,
+      })) {
         for (const event of batch) revision = deliver(event, sink) ?? revision;
         attempt = 0;
       }
@@ -68,7 +72,10 @@ export async function runReflector<T extends KubernetesObject>(options: Reflecto
 }
 
 /** Hands one event to the sink; returns the revision up to which the sink is now complete. */
-function deliver<T extends KubernetesObject>(event: WatchEvent<T>, sink: ReflectorSink<T>): string | undefined {
+function deliver<T extends KubernetesObject>(
+  event: WatchEvent<T>,
+  sink: ReflectorSink<T>,
+): string | undefined {
   switch (event.type) {
     case 'ADDED':
     case 'MODIFIED':
@@ -80,7 +87,7 @@ function deliver<T extends KubernetesObject>(event: WatchEvent<T>, sink: Reflect
     case 'BOOKMARK':
       return event.object.metadata.resourceVersion;
     case 'ERROR':
-      throw new ApiError(event.object);
+      throw ApiError.fromStatus(event.object);
   }
 }
 

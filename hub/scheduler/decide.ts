@@ -21,7 +21,12 @@ export interface DecideOptions {
 }
 
 export type Decision =
-  | { readonly outcome: 'placed'; readonly node: string; readonly feasible: number; readonly nextStart: number }
+  | {
+      readonly outcome: 'placed';
+      readonly node: string;
+      readonly feasible: number;
+      readonly nextStart: number;
+    }
   | {
       readonly outcome: 'unschedulable';
       readonly message: string;

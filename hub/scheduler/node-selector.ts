@@ -46,6 +46,7 @@ function compare(
   bound: string | undefined,
   holds: (left: bigint, right: bigint) => boolean,
 ): boolean {
-  if (value === undefined || bound === undefined || !INTEGER.test(value) || !INTEGER.test(bound)) return false;
+  if (value === undefined || bound === undefined || !INTEGER.test(value) || !INTEGER.test(bound))
+    return false;
   return holds(BigInt(value), BigInt(bound));
 }

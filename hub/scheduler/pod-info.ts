@@ -158,7 +158,8 @@ function hostPorts(pod: Pod): readonly HostPort[] {
   for (const container of pod.spec.containers)
     for (const port of container.ports ?? NONE) {
       const number = port.hostPort ?? (pod.spec.hostNetwork === true ? port.containerPort : 0);
-      if (number > 0) ports.push({ protocol: port.protocol ?? 'TCP', ip: port.hostIP || '0.0.0.0', port: number });
+      if (number > 0)
+        ports.push({ protocol: port.protocol ?? 'TCP', ip: port.hostIP || '0.0.0.0', port: number });
     }
   return ports.length === 0 ? NONE : ports;
 }

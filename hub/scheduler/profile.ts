@@ -31,6 +31,13 @@ export function defaultProfile(platforms: ImagePlatforms): Profile {
       hostPorts,
       nodeResources,
     ],
-    scores: [ownerSpread, softTaints, preferredNodeAffinity, leastAllocated, balancedAllocation, imageLocality],
+    scores: [
+      ownerSpread,
+      softTaints,
+      preferredNodeAffinity,
+      leastAllocated,
+      balancedAllocation,
+      imageLocality,
+    ],
   };
 }

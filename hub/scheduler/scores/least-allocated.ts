@@ -14,5 +14,7 @@ export const leastAllocated: Score = {
 };
 
 function free(requested: number, allocatable: number): number {
-  return allocatable <= 0 || requested > allocatable ? 0 : (MAX_SCORE * (allocatable - requested)) / allocatable;
+  return allocatable <= 0 || requested > allocatable
+    ? 0
+    : (MAX_SCORE * (allocatable - requested)) / allocatable;
 }
