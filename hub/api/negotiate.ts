@@ -24,7 +24,7 @@ export const MEDIA_TYPES: Readonly<Record<Encoding, string>> = {
 };
 
 /** As Kubernetes lists them in 406 and 415 messages. */
-export const ACCEPTED = 'application/json, application/yaml';
+export const ACCEPTED: readonly string[] = ["application/json", "application/yaml"];
 
 const PLAIN_JSON: Negotiated = { encoding: 'json', view: undefined, viewVersion: '' };
 const VIEWS: ReadonlySet<string> = new Set(['Table', 'PartialObjectMetadata', 'PartialObjectMetadataList']);
@@ -45,7 +45,7 @@ export class Negotiator {
       this.#cache.set(accept, outcome);
     }
     if (outcome === undefined) {
-      throw ApiError.notAcceptable(`only the following media types are accepted: ${ACCEPTED}`);
+      throw ApiError.notAcceptable(ACCEPTED);
     }
     return outcome;
   }

@@ -21,7 +21,7 @@ const TEXT = [
   'text/javascript,publicprivatemax-age=gzip,deflate,sdchcharset=utf-8charset=iso-8859-1,utf-,*,enq=0.',
 ];
 
-function build(): Buffer {
+function build(): Buffer<ArrayBuffer> {
   const parts: Buffer[] = [];
   for (const word of WORDS.join(' ').split(' ')) {
     const bytes = Buffer.from(word.replace('_', ' '), 'latin1');
@@ -33,4 +33,4 @@ function build(): Buffer {
   return Buffer.concat(parts);
 }
 
-export const SPDY3_DICTIONARY: Buffer = build();
+export const SPDY3_DICTIONARY: Buffer<ArrayBuffer> = build();
