@@ -5,11 +5,10 @@
  * Invariant: every total equals the sum over `pods`.
  */
 import type { Node, Taint } from '#protocol/core/v1/node.js';
+import { TAINT } from '#protocol/core/v1/well-known.js';
 import { type HostPort, imageName, type PodInfo, parseResources, type Resources } from './pod-info.js';
 
 const NOTHING = parseResources(undefined);
-const NOT_READY = 'node.kubernetes.io/not-ready';
-const UNREACHABLE = 'node.kubernetes.io/unreachable';
 const ANY_IP = '0.0.0.0';
 
 export class NodeInfo {
@@ -112,8 +111,8 @@ function effectiveTaints(node: Node | undefined): readonly Taint[] {
   const taints = node?.spec?.taints ?? [];
   const ready = node?.status?.conditions?.find((condition) => condition.type === 'Ready');
   if (ready?.status === 'True') return taints;
-  if (taints.some((taint) => taint.key === NOT_READY || taint.key === UNREACHABLE)) return taints;
-  return [...taints, { key: NOT_READY, effect: 'NoSchedule' }];
+  if (taints.some((taint) => taint.key === TAINT.notReady || taint.key === TAINT.unreachable)) return taints;
+  return [...taints, { key: TAINT.notReady, effect: 'NoSchedule' }];
 }
 
 function imageSizes(node: Node | undefined): ReadonlyMap<string, number> {

@@ -5,6 +5,7 @@
  */
 import type { Node } from '#protocol/core/v1/node.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
+import { DEFAULT_SCHEDULER } from '#protocol/core/v1/well-known.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import { AsyncStack } from '#protocol/lib/disposable-stack.js';
 import type { Logger } from '#protocol/lib/logger.js';
@@ -36,7 +37,6 @@ export interface SchedulerOptions {
   readonly percentageOfNodesToScore?: number;
 }
 
-const SCHEDULER_NAME = 'default-scheduler';
 /** Decisions in a row before other work of the process gets its turn. */
 const DECISIONS_PER_TURN = 32;
 
@@ -48,7 +48,7 @@ export function startScheduler(options: SchedulerOptions): AsyncDisposable {
       client: options.client,
       clock: options.clock,
       logger: options.logger,
-      component: SCHEDULER_NAME,
+      component: DEFAULT_SCHEDULER,
     }),
   );
   stack.use(new Scheduler(options, events));
@@ -212,7 +212,7 @@ class Scheduler implements AsyncDisposable {
 
 function isOurs(pod: Pod): boolean {
   return (
-    (pod.spec.schedulerName ?? SCHEDULER_NAME) === SCHEDULER_NAME &&
+    (pod.spec.schedulerName ?? DEFAULT_SCHEDULER) === DEFAULT_SCHEDULER &&
     pod.metadata.deletionTimestamp === undefined &&
     !isTerminal(pod)
   );

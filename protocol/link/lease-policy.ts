@@ -7,10 +7,8 @@
  * after its lease ends on its own monotonic clock. It counts the lease from the moment it *sent* the beat
  * that was answered; the hub counts from the moment it *granted*, which is later, so the device is always first.
  */
+import { FLEET_ANNOTATION } from '#protocol/fleet/v1alpha1/well-known.js';
 import type { FailoverClass } from './assignment.js';
-
-/** Annotation of a pod (or device) that chooses its failover class. */
-export const FAILOVER_CLASS_ANNOTATION = 'fleet.covey.dev/failover-class';
 
 /** The device kills what is left of its exclusive pods this long after its lease ended, grace or not. */
 export const AGENT_STOP_BUDGET_MS = 5_000;
@@ -61,7 +59,7 @@ export interface FailoverSubject {
  * when a StatefulSet controls it; else `fast`. An unknown annotation value counts as absent.
  */
 export function failoverClassOf(pod: FailoverSubject, deviceDefault?: string): FailoverClass {
-  const asked = known(pod.metadata.annotations?.[FAILOVER_CLASS_ANNOTATION]);
+  const asked = known(pod.metadata.annotations?.[FLEET_ANNOTATION.failoverClass]);
   if (asked !== undefined) return asked;
   const stateful = pod.metadata.ownerReferences?.some(
     (owner) => owner.controller === true && owner.kind === 'StatefulSet',

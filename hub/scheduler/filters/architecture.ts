@@ -3,13 +3,12 @@
  * against a node: an image whose platforms nobody has looked up yet, or a node without the label. The device
  * refuses a wrong image in any case.
  */
+import { LABEL } from '#protocol/core/v1/well-known.js';
 import type { PodInfo } from '../pod-info.js';
 import { type Filter, NODE_EVENTS, type NodeCheck } from './filter.js';
 
 /** The architectures (as in `kubernetes.io/arch`) that an image is built for; undefined when not known. */
 export type ImagePlatforms = (image: string) => readonly string[] | undefined;
-
-const ARCH_LABEL = 'kubernetes.io/arch';
 
 export function architecture(platforms: ImagePlatforms): Filter {
   return {
@@ -37,7 +36,7 @@ function commonArchitectures(pod: PodInfo, platforms: ImagePlatforms): ReadonlyS
 function checkAgainst(allowed: ReadonlySet<string>): NodeCheck {
   const reason = [`node(s) didn't match the image's architectures {${[...allowed].sort().join(', ')}}`];
   return (node) => {
-    const arch = node.labels[ARCH_LABEL];
+    const arch = node.labels[LABEL.arch];
     return arch === undefined || allowed.has(arch) ? undefined : reason;
   };
 }

@@ -1,10 +1,10 @@
 /** The shared times of failover: what hub and device rely on holds for every class. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { FLEET_ANNOTATION } from '#protocol/fleet/v1alpha1/well-known.js';
 import {
   AGENT_STOP_BUDGET_MS,
   cadence,
-  FAILOVER_CLASS_ANNOTATION,
   failoverClassOf,
   LONGEST_LEASE_MS,
   strictestClass,
@@ -31,7 +31,7 @@ test('a pod chooses its class by annotation, then device, then owner', () => {
   assert.equal(failoverClassOf({ metadata: {} }, 'nonsense'), 'fast');
   assert.equal(failoverClassOf({ metadata: stateful }, 'relaxed'), 'exclusive');
   assert.equal(
-    failoverClassOf({ metadata: { ...stateful, annotations: { [FAILOVER_CLASS_ANNOTATION]: 'fast' } } }),
+    failoverClassOf({ metadata: { ...stateful, annotations: { [FLEET_ANNOTATION.failoverClass]: 'fast' } } }),
     'fast',
   );
 });
