@@ -9,7 +9,7 @@ import type { Clock } from '#protocol/lib/clock.js';
 import { type KubernetesObject, newObjectMeta } from '#protocol/meta/object-meta.js';
 import { ApiError, isConflict, isNotFound } from '#protocol/meta/status.js';
 import { formatTime, parseTime } from '#protocol/meta/time.js';
-import type { Client, ResourceClient } from '../client/client.js';
+import type { ObjectClient, ResourceId } from '../client/client.js';
 
 export const JOIN_TOKEN_TYPE = 'fleet.covey.dev/join-token';
 const NAME_PREFIX = 'join-token-';
@@ -21,8 +21,8 @@ const TOKEN = /^([a-z0-9]{6})\.([a-z0-9]{25})$/;
 const MAX_ATTEMPTS = 16;
 
 export interface JoinTokensOptions {
-  /** Acts as the hub itself. */
-  readonly client: Client;
+  /** Acts as the hub itself, or as an administrator. */
+  readonly client: { resource<T extends KubernetesObject>(id: ResourceId): ObjectClient<T> };
   readonly clock: Clock;
   /** Namespace of the Secrets. */
   readonly namespace: string;
@@ -50,13 +50,13 @@ export interface JoinTokenInfo {
   readonly description: string;
 }
 
-interface SecretObject extends KubernetesObject {
+export interface SecretObject extends KubernetesObject {
   type?: string;
   data?: Record<string, string>;
 }
 
 export class JoinTokens {
-  readonly #secrets: ResourceClient<SecretObject>;
+  readonly #secrets: ObjectClient<SecretObject>;
   readonly #options: JoinTokensOptions;
 
   constructor(options: JoinTokensOptions) {

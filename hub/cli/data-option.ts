@@ -1,7 +1,7 @@
 /** The `--data` option and its defaults: the working directory's .covey when it is there, else the service's. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Arguments, Option } from './command.js';
+import type { Arguments, Option } from '../lib/arguments.js';
 
 export const SERVICE_DATA = '/var/lib/covey';
 export const LOCAL_DATA = './.covey';

@@ -1,6 +1,7 @@
 /** `covey devices`: lists the fleet, revokes a device's certificate, or removes a device. */
 import { z } from 'zod';
-import { type Command, UsageError } from './command.js';
+import { UsageError } from '../lib/arguments.js';
+import type { Command } from './command.js';
 import { callApi, readCredentials } from './credentials.js';
 import { dataDirectory, dataOption } from './data-option.js';
 

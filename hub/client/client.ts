@@ -72,6 +72,12 @@ export interface ResourceClient<T extends KubernetesObject> {
   delete(name: string, namespace?: string, params?: DeleteParams): Promise<void>;
 }
 
+/** The part of a client that needs no watch; the command line implements it over HTTPS. */
+export type ObjectClient<T extends KubernetesObject> = Pick<
+  ResourceClient<T>,
+  'get' | 'list' | 'create' | 'update' | 'delete'
+>;
+
 export interface Client {
   resource<T extends KubernetesObject>(id: ResourceId): ResourceClient<T>;
   /** The same client acting as another identity, for example 'system:device:kitchen-1'. */

@@ -1,0 +1,80 @@
+/** `covey token`: makes, lists and withdraws the join tokens with which devices get their certificate. */
+import { randomBytes } from 'node:crypto';
+import { JoinTokens, type NewJoinToken } from '../authn/join-token.js';
+import { type Arguments, parseCount, UsageError } from '../lib/arguments.js';
+import type { Credentials } from '../lib/https-client.js';
+import { systemClock } from '../lib/system-clock.js';
+import type { Command, Output } from './command.js';
+import { readCredentials } from './credentials.js';
+import { dataDirectory, dataOption } from './data-option.js';
+import { createRemoteClient } from './remote-client.js';
+
+const UNITS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
+/** Namespace of everything that Covey keeps for itself. */
+const SYSTEM_NAMESPACE = 'covey-system';
+
+export const tokenCommand: Command = {
+  name: 'token',
+  summary: 'Create, list or withdraw join tokens',
+  usage: '[--data DIR] create [--device NAME] [--ttl 24h] [--uses N] | list | revoke ID',
+  options: {
+    data: dataOption,
+    device: { type: 'string', value: 'NAME', help: 'only this device may join with it' },
+    ttl: { type: 'string', value: 'TIME', help: 'how long it is good: 30m, 24h, 7d', default: '24h' },
+    uses: { type: 'string', value: 'N', help: 'how many devices may join with it', default: '1' },
+    description: { type: 'string', value: 'TEXT', help: 'shown in the list' },
+  },
+  async run(args, output) {
+    const tokens = joinTokens(await readCredentials(dataDirectory(args)));
+    const [action, id] = args.positionals;
+    if (action === 'create') return create(tokens, args, output);
+    if (action === 'list') return list(tokens, output);
+    if (action === 'revoke' && id !== undefined) {
+      const found = await tokens.revoke(id);
+      output.err(found ? `token ${id} withdrawn\n` : `there is no token ${id}\n`);
+      return found ? 0 : 1;
+    }
+    throw new UsageError(`expected create, list or revoke ID, not "${args.positionals.join(' ')}"`);
+  },
+};
+
+/** Join tokens through a running hub's API. */
+export function joinTokens(credentials: Credentials): JoinTokens {
+  return new JoinTokens({
+    client: createRemoteClient(credentials),
+    clock: systemClock,
+    namespace: SYSTEM_NAMESPACE,
+    randomBytes,
+  });
+}
+
+async function create(tokens: JoinTokens, args: Arguments, { out }: Output): Promise<number> {
+  const device = args.text('device');
+  const description = args.text('description');
+  const request: NewJoinToken = {
+    lifetimeMs: parseDuration(args.text('ttl') ?? ''),
+    uses: parseCount(args.text('uses') ?? '', 'uses', 1, 1_000_000),
+    ...(device === undefined ? {} : { device }),
+    ...(description === undefined ? {} : { description }),
+  };
+  out(`${(await tokens.create(request)).token}\n`);
+  return 0;
+}
+
+async function list(tokens: JoinTokens, { out }: Output): Promise<number> {
+  out('ID       EXPIRES                    USES   DEVICE\n');
+  for (const { id, expires, usesLeft, device } of await tokens.list()) {
+    const uses = usesLeft === undefined ? '∞' : String(usesLeft);
+    out(`${id}   ${new Date(expires).toISOString()}   ${uses.padEnd(4)}   ${device ?? 'any'}\n`);
+  }
+  return 0;
+}
+
+/** '30m', '24h' or '7d' in milliseconds. */
+function parseDuration(text: string): number {
+  const match = /^(\d+)([mhd])$/.exec(text);
+  const unit = UNITS[match?.[2] ?? ''];
+  if (match === null || unit === undefined)
+    throw new UsageError(`--ttl ${text}: expected a time like 30m, 24h or 7d`);
+  return Number(match[1]) * unit;
+}

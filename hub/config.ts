@@ -1,0 +1,96 @@
+/**
+ * The hub's configuration: flags and environment in, checked values out. Everything that depends on more
+ * than one option is decided here, once, before anything is opened.
+ */
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import { type Arguments, type Options, parseAddress, UsageError } from './lib/arguments.js';
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface HubConfig {
+  readonly dataDir: string;
+  readonly listen: readonly ListenAddress[];
+  readonly mqttListen: readonly ListenAddress[];
+  /** An external broker, `mqtts://host:port`, instead of the embedded one. */
+  readonly broker: string | undefined;
+  /** Names and addresses, besides those listened on, under which devices and people reach the hub. */
+  readonly advertise: readonly string[];
+  readonly logLevel: string;
+  readonly logPretty: boolean;
+  /** File for audit lines; undefined: no audit. */
+  readonly auditLog: string | undefined;
+}
+
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error'];
+
+export const HUB_OPTIONS: Options = {
+  data: { type: 'string', value: 'DIR', help: 'everything that the hub keeps', default: '/var/lib/covey' },
+  listen: {
+    type: 'string',
+    value: 'HOST:PORT',
+    help: 'API and registry; may be given more than once',
+    default: '127.0.0.1:6443',
+    multiple: true,
+  },
+  'mqtt-listen': {
+    type: 'string',
+    value: 'HOST:PORT',
+    help: 'embedded broker (TLS); may be given more than once',
+    default: '127.0.0.1:8883',
+    multiple: true,
+  },
+  broker: { type: 'string', value: 'URL', help: 'use this external broker (mqtts://host:port) instead' },
+  advertise: {
+    type: 'string',
+    value: 'HOST',
+    help: 'another name or address of this hub, for its certificate and for devices; may be repeated',
+    multiple: true,
+  },
+  'audit-log': { type: 'string', value: 'FILE', help: 'write one JSON line for each request' },
+  'log-level': { type: 'string', value: 'LEVEL', help: LOG_LEVELS.join(', '), default: 'info' },
+};
+
+/** Throws a UsageError that names the option at fault. */
+export function hubConfigFrom(args: Arguments): HubConfig {
+  const logLevel = args.text('log-level') ?? 'info';
+  if (!LOG_LEVELS.includes(logLevel)) {
+    throw new UsageError(`--log-level ${logLevel}: expected ${LOG_LEVELS.join(', ')}`);
+  }
+  const broker = args.text('broker');
+  if (broker !== undefined && !/^mqtts:\/\/[^/]+$/.test(broker)) {
+    throw new UsageError(`--broker ${broker}: expected mqtts://HOST:PORT`);
+  }
+  const auditLog = args.text('audit-log');
+  return {
+    dataDir: resolve(args.text('data') ?? '/var/lib/covey'),
+    listen: args.all('listen').map((text) => parseAddress(text, 'listen')),
+    mqttListen: args.all('mqtt-listen').map((text) => parseAddress(text, 'mqtt-listen')),
+    broker,
+    advertise: args.all('advertise'),
+    logLevel,
+    logPretty: process.stderr.isTTY === true,
+    auditLog: auditLog === undefined ? undefined : resolve(auditLog),
+  };
+}
+
+/** Every name and address that the hub's serving certificate must cover. */
+export function certificateNames(config: HubConfig): string[] {
+  const any = new Set(['0.0.0.0', '::']);
+  const hosts = [...config.listen, ...config.mqttListen]
+    .map(({ host }) => host)
+    .filter((host) => !any.has(host));
+  return [...new Set(['localhost', '127.0.0.1', '::1', hostname(), ...hosts, ...config.advertise])];
+}
+
+/** Hosts that devices are told to try, best first: what is advertised, then what is listened on. */
+export function deviceHosts(config: HubConfig, listen: readonly ListenAddress[]): string[] {
+  const any = new Set(['0.0.0.0', '::']);
+  const bound = listen.map(({ host }) => (any.has(host) ? hostname() : host));
+  const local = (host: string) => host.startsWith('127.') || host === '::1' || host === 'localhost';
+  const hosts = [...new Set([...config.advertise, ...bound])];
+  return [...hosts.filter((host) => !local(host)), ...hosts.filter(local)];
+}
