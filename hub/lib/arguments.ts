@@ -74,3 +74,8 @@ export function parseCount(text: string, option: string, minimum: number, maximu
   if (/^\d+$/.test(text) && value >= minimum && value <= maximum) return value;
   throw new UsageError(`--${option} ${text}: expected a whole number from ${minimum} to ${maximum}`);
 }
+
+/** HOST:PORT, with brackets around an IPv6 address. */
+export function formatAddress({ host, port }: { readonly host: string; readonly port: number }): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}

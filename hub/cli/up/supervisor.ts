@@ -6,6 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, statSync, truncateSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { backoffDelay } from '#protocol/lib/backoff.js';
 import type { Clock, Timer } from '#protocol/lib/clock.js';
@@ -57,6 +58,12 @@ export class SupervisedChild implements AsyncDisposable {
   /** Whether the process is up now. */
   get running(): boolean {
     return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** The end of its log, for the message of a failure. */
+  async lastLines(): Promise<string> {
+    const text = await readFile(this.#spec.logFile, 'utf8');
+    return text.trim().split('\n').slice(-3).join('\n');
   }
 
   /** SIGTERM, then SIGKILL when the time is over. Resolves when the process is gone. */

@@ -1,0 +1,83 @@
+/** A device of `covey up`: where it lives, its join token, and its agent as a child process. */
+import { access, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isMissing, writeFileDurably } from '../../lib/files.js';
+import type { Credentials } from '../../lib/https-client.js';
+import { AGENT_MAIN } from '../programs.js';
+import { joinTokens } from '../token.js';
+import type { DeviceNetwork } from './fleet-network.js';
+import type { ChildSpec } from './supervisor.js';
+import type { UpOptions } from './up.js';
+
+export interface DevicePlace {
+  readonly name: string;
+  /** 0, 1, 2 …: chooses the pods' network. */
+  readonly index: number;
+  readonly fleetId: string;
+  readonly dataDir: string;
+  /** undefined: the device shares the machine's network. */
+  readonly network: DeviceNetwork | undefined;
+}
+
+const TOKEN_LIFETIME_MS = 3_600_000;
+
+/** Makes the device's directory and, unless it has joined before, a one-time token for it. */
+export async function prepareDevice(place: DevicePlace, hub: Credentials): Promise<void> {
+  await mkdir(place.dataDir, { recursive: true, mode: 0o700 });
+  await writeFileDurably(join(place.dataDir, 'hub-ca.pem'), hub.ca);
+  if (await exists(join(place.dataDir, 'identity'))) return;
+  const { token } = await joinTokens(hub).create({
+    lifetimeMs: TOKEN_LIFETIME_MS,
+    device: place.name,
+    uses: 1,
+    description: `covey up: ${place.name}`,
+  });
+  await writeFileDurably(join(place.dataDir, 'join-token'), token);
+}
+
+export function deviceChild(place: DevicePlace, server: string, options: UpOptions): ChildSpec {
+  const { name, dataDir, network } = place;
+  const enter = network === undefined ? [] : ['nsenter', `--net=/run/netns/${network.namespace}`, '--'];
+  const [command = process.execPath, ...args] = [
+    ...enter,
+    process.execPath,
+    AGENT_MAIN,
+    '--name',
+    name,
+    '--data',
+    dataDir,
+    '--run-dir',
+    runDirectory(place),
+    '--hub',
+    server,
+    '--ca',
+    join(dataDir, 'hub-ca.pem'),
+    '--token-file',
+    join(dataDir, 'join-token'),
+    '--cgroup-parent',
+    `covey-${place.fleetId}/${name}`,
+    '--pod-cidr',
+    `10.88.${place.index % 256}.0/24`,
+    '--log-level',
+    options.logLevel,
+    '--stop-pods-on-exit',
+    '--exit-with-parent',
+    ...(options.hollow ? ['--hollow'] : []),
+  ];
+  return { name, command, args, logFile: join(options.dataDir, 'logs', `${name}.log`), stopMs: 9_000 };
+}
+
+/** tmpfs where there is one, so that it is gone after a reboot like the processes that it describes. */
+function runDirectory({ fleetId, name, dataDir, network }: DevicePlace): string {
+  return network === undefined ? join(dataDir, 'run') : join('/run/covey', fleetId, name);
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}
