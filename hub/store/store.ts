@@ -7,7 +7,8 @@
  * - Revisions of one store are strictly increasing; one write is one revision.
  * - Reads see only durable state. `get` and `list` after a resolved write see that write.
  * - A watch from revision R delivers every change with a revision greater than R under its prefix exactly
- *   once, in order, or ends with a StoreError of code EXPIRED or SLOW_WATCHER.
+ *   once, in order, or ends with a StoreError: EXPIRED or SLOW_WATCHER (FUTURE_REVISION when R was never
+ *   handed out, CLOSED with the store, IO when history cannot be read).
  */
 
 /**
@@ -64,7 +65,7 @@ export interface ListResult {
 
 export interface WatchOptions {
   readonly prefix: string;
-  /** Deliver changes with a greater revision than this. */
+  /** Deliver changes with a greater revision than this. EXPIRED when compacted, FUTURE_REVISION when not reached. */
   readonly fromRevision: number;
   /** Ends the watch. */
   readonly signal: AbortSignal;
