@@ -9,10 +9,13 @@ import type { PlanDraft } from './draft.js';
 
 /** A container gets this long between stop signal and kill even when its preStop hook used up the grace. */
 export const MINIMUM_GRACE_MS = 2_000;
+/** A grace that ends earlier by less than this is the same grace, seen a moment later. */
+const SHORTER_BY_MS = 250;
 /** A kill that has had no effect is sent again after this long. */
 const KILL_AGAIN_MS = 5_000;
 
 export interface StopOrder {
+  /** Milliseconds from now until the kill. */
   readonly graceMs: number;
   readonly why: StopReason;
 }
@@ -27,13 +30,14 @@ export function stopContainer(
 ): void {
   const { id, key } = container.state;
   const stop = observed.activity.stops.get(id);
-  if (stop === undefined || order.graceMs < stop.graceMs) {
-    draft.add({ action: 'stop-container', container: key.name, id, ...order });
-    if (stop === undefined) return;
-  }
-  const graceMs = Math.min(order.graceMs, stop.graceMs);
+  const endsAt = stop === undefined ? Number.POSITIVE_INFINITY : stop.startedAt + stop.graceMs;
+  const shorter = monotonic + order.graceMs < endsAt - SHORTER_BY_MS;
+  if (shorter) draft.add({ action: 'stop-container', container: key.name, id, ...order });
+  if (stop === undefined) return;
+  const graceEndsAt = Math.min(endsAt, monotonic + order.graceMs);
   const afterHook = stop.signalledAt === undefined ? 0 : stop.signalledAt + MINIMUM_GRACE_MS;
-  const killAt = graceMs === 0 ? stop.startedAt : Math.max(stop.startedAt + graceMs, afterHook);
+  const strict = order.graceMs === 0 || order.why === 'lease';
+  const killAt = strict ? graceEndsAt : Math.max(graceEndsAt, afterHook);
   const dueAt = stop.killedAt === undefined ? killAt : stop.killedAt + KILL_AGAIN_MS;
   if (dueAt <= monotonic) draft.add({ action: 'kill-container', id });
   else draft.wakeIn(dueAt - monotonic);
@@ -57,10 +61,7 @@ export function stopAll(
   const leftMs = order.graceMs === 0 ? 0 : Math.max(MINIMUM_GRACE_MS, order.graceMs - (monotonic - began));
   for (const name of [...sidecarNames].reverse()) {
     const sidecars = live.filter((one) => one.state.key.name === name);
-    for (const one of sidecars) {
-      const graceMs = observed.activity.stops.get(one.state.id)?.graceMs ?? leftMs;
-      stopContainer(draft, observed, one, { ...order, graceMs: Math.min(graceMs, order.graceMs) }, monotonic);
-    }
+    for (const one of sidecars) stopContainer(draft, observed, one, { ...order, graceMs: leftMs }, monotonic);
     if (sidecars.length > 0) return true;
   }
   return false;
