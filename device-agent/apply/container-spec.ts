@@ -1,0 +1,105 @@
+/** The runtime's specification of one container: image, pod spec and resolved inputs put together. */
+import type { Container, Pod } from '#protocol/core/v1/pod.js';
+import type { LocalImage } from '../images/image-store.js';
+import type { Sandbox } from '../network/network.js';
+import type { ContainerKey, ContainerSpec, Mount } from '../runtime/runtime.js';
+import { SERVICE_ACCOUNT_VOLUME } from '../volumes/volumes.js';
+import { ContainerConfigError } from './env.js';
+import { expand } from './expansion.js';
+
+/** Where a service account's token is mounted. */
+export const SERVICE_ACCOUNT_PATH = '/var/run/secrets/kubernetes.io/serviceaccount';
+
+export interface ContainerSpecInput {
+  readonly key: ContainerKey;
+  readonly pod: Pod;
+  readonly container: Container;
+  readonly image: LocalImage;
+  readonly sandbox: Sandbox;
+  readonly rootfs: string;
+  readonly env: ReadonlyMap<string, string>;
+  readonly mounts: readonly Mount[];
+  readonly logPath: string;
+}
+
+export function containerSpec(input: ContainerSpecInput): ContainerSpec {
+  const { pod, container, image, env } = input;
+  return {
+    key: input.key,
+    podNamespace: pod.metadata.namespace ?? 'default',
+    podName: pod.metadata.name ?? '',
+    hostname: hostnameOf(pod),
+    container,
+    podSecurityContext: pod.spec.securityContext,
+    argv: argvOf(container, image, env),
+    env: [...env],
+    workingDir: container.workingDir ?? (image.config.workingDir || '/'),
+    imageUser: image.config.user,
+    rootfs: input.rootfs,
+    mounts: input.mounts,
+    namespaces: input.sandbox.namespaces,
+    hostPid: pod.spec.hostPID === true,
+    logPath: input.logPath,
+  };
+}
+
+/** A pod's host name: what it asks for, else its name, cut to what a host name may be. */
+export function hostnameOf(pod: Pod): string {
+  return (pod.spec.hostname ?? pod.metadata.name ?? 'pod').slice(0, 63).replace(/[-.]+$/, '');
+}
+
+/** A command replaces the image's entry point and its default arguments; args replace only the latter. */
+export function argvOf(
+  container: Container,
+  image: LocalImage,
+  env: ReadonlyMap<string, string>,
+): readonly string[] {
+  const expanded = (texts: readonly string[]) => texts.map((text) => expand(text, env));
+  const { command = [], args = [] } = container;
+  const entrypoint = command.length > 0 ? expanded(command) : image.config.entrypoint;
+  const fallback = command.length > 0 ? [] : image.config.command;
+  const argv = [...entrypoint, ...(args.length > 0 ? expanded(args) : fallback)];
+  if (argv.length === 0)
+    throw new ContainerConfigError(
+      `no command specified: neither the container nor image ${image.reference} has one`,
+    );
+  return argv;
+}
+
+/** A place inside a volume to mount. `subPath` resolves a path below a volume safely. */
+export interface MountSources {
+  readonly volumes: ReadonlyMap<string, string>;
+  readonly subPath: (volumePath: string, subPath: string, key: string) => Promise<string>;
+  readonly terminationMessage: string;
+}
+
+/** Volume mounts, the service account's, and the file for the termination message. Throws ContainerConfigError. */
+export async function mountsOf(
+  container: Container,
+  env: ReadonlyMap<string, string>,
+  sources: MountSources,
+): Promise<readonly Mount[]> {
+  const mounts: Mount[] = [];
+  for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
+    const volume = sources.volumes.get(mount.name);
+    if (volume === undefined)
+      throw new ContainerConfigError(
+        `volume mount ${mount.mountPath} names volume "${mount.name}", which the pod does not have`,
+      );
+    const below = mount.subPathExpr === undefined ? mount.subPath : expand(mount.subPathExpr, env);
+    const source =
+      below === undefined || below === ''
+        ? volume
+        : await sources.subPath(volume, below, `${container.name}-${index}`);
+    mounts.push({ source, destination: mount.mountPath, readOnly: mount.readOnly === true });
+  }
+  const account = sources.volumes.get(SERVICE_ACCOUNT_VOLUME);
+  if (account !== undefined && !mounts.some((mount) => mount.destination === SERVICE_ACCOUNT_PATH))
+    mounts.push({ source: account, destination: SERVICE_ACCOUNT_PATH, readOnly: true });
+  mounts.push({
+    source: sources.terminationMessage,
+    destination: container.terminationMessagePath,
+    readOnly: false,
+  });
+  return mounts;
+}
