@@ -115,6 +115,8 @@ export interface Runtime extends AsyncDisposable {
 
 /** Limits of a whole pod; undefined means none. */
 export interface PodLimits {
+  /** Sum of the containers' CPU requests: the pod's share when CPU is scarce; the least share when undefined. */
+  readonly cpuRequestMillicores?: number;
   readonly cpuMillicores?: number;
   readonly memoryBytes?: number;
   readonly pids?: number;

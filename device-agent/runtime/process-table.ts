@@ -1,0 +1,55 @@
+/** Questions to /proc about processes that may end at any moment. */
+import { readFile } from 'node:fs/promises';
+import { hasErrno } from '../lib/errno.js';
+
+async function readProc(pid: number, file: string): Promise<string | undefined> {
+  try {
+    return await readFile(`/proc/${pid}/${file}`, 'utf8');
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ESRCH')) return undefined;
+    throw error;
+  }
+}
+
+/** Whether the process lives and belongs to this group. A number that was given to another process does not. */
+export async function isInCgroup(pid: number, cgroup: string): Promise<boolean> {
+  const groups = await readProc(pid, 'cgroup');
+  if (!groups?.includes(cgroup)) return false;
+  const state = await processState(pid);
+  return state !== undefined && state !== 'Z' && state !== 'X';
+}
+
+/** Whether the process lives and was started with `argument` on its command line. */
+export async function hasArgument(pid: number, argument: string): Promise<boolean> {
+  const line = await readProc(pid, 'cmdline');
+  return line?.split('\0').includes(argument) ?? false;
+}
+
+/** Letter of the process state ('R', 'S', 'Z'); undefined when there is no such process. */
+export async function processState(pid: number): Promise<string | undefined> {
+  return (await statFields(pid))?.[0];
+}
+
+/** Session id; undefined when there is no such process. */
+export async function processSession(pid: number): Promise<number | undefined> {
+  const field = (await statFields(pid))?.[3];
+  return field === undefined ? undefined : Number(field);
+}
+
+/** Parent's process id; undefined when there is no such process. */
+export async function processParent(pid: number): Promise<number | undefined> {
+  const field = (await statFields(pid))?.[1];
+  return field === undefined ? undefined : Number(field);
+}
+
+/** Fields of /proc/<pid>/stat from the state on; the name before it may hold any character. */
+async function statFields(pid: number): Promise<readonly string[] | undefined> {
+  const text = await readProc(pid, 'stat');
+  return text?.slice(text.lastIndexOf(')') + 2).split(' ');
+}
+
+/** Names of the capabilities' masks in /proc/self/status: 'CapBnd', 'CapEff'. */
+export async function capabilityMask(name: 'CapBnd' | 'CapEff'): Promise<string> {
+  const status = (await readProc(process.pid, 'status')) ?? '';
+  return new RegExp(`^${name}:\\s*([0-9a-f]+)$`, 'm').exec(status)?.[1] ?? '0';
+}
