@@ -5,6 +5,7 @@
  */
 import type { Duplex } from 'node:stream';
 import type { IncomingMessage } from 'node:http';
+import type { KindInfo } from '#protocol/kind-info.js';
 import type { UserInfo } from '#protocol/meta/user-info.js';
 import type { Credentials } from '../authn/authenticator.js';
 import type { StorageList, StorageWatchEvent } from '../registry/resource-storage.js';
@@ -58,23 +59,27 @@ export interface ApiRequest {
 export interface ListResult {
   readonly kind: 'list';
   readonly list: StorageList;
-  /** Of the list itself: 'PodList' in 'v1'. */
-  readonly listKind: string;
-  readonly apiVersion: string;
+  readonly resource: KindInfo;
 }
 
 export interface WatchResult {
   readonly kind: 'watch';
-  /** Reading starts the watch; `return()` ends it and frees what it holds. */
+  readonly resource: KindInfo;
+  /** Reading starts the watch. It ends when `stop` is called, the request is aborted or its time is over. */
   readonly events: AsyncIterable<readonly StorageWatchEvent[]>;
-  /** The watch ends cleanly after this long. */
-  readonly timeoutMs: number;
+  /** Ends the watch and frees what it holds; harmless when repeated. */
+  readonly stop: () => void;
 }
 
 /** What a handler answers. Only hub/api/respond.ts turns one into bytes. */
 export type ApiResult =
   /** A stored object: its bytes go out as they are. */
-  | { readonly kind: 'stored'; readonly status: number; readonly value: StoredValue }
+  | {
+      readonly kind: 'stored';
+      readonly status: number;
+      readonly value: StoredValue;
+      readonly resource: KindInfo;
+    }
   | ListResult
   | WatchResult
   /** An object made for this answer: Scale, Binding, TokenRequest, Status, a discovery document. */

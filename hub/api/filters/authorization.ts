@@ -1,6 +1,5 @@
 /** May they? Health and version answer everybody who got this far; all else needs an Allow. */
-import { ApiError } from '#protocol/meta/status.js';
-import { type Attributes, forbiddenMessage } from '../../authz/authorizer.js';
+import { type Attributes, forbiddenError } from '../../authz/authorizer.js';
 import type { ApiRequest, Filter } from '../api-request.js';
 import type { ChainParts } from './chain-parts.js';
 
@@ -14,7 +13,7 @@ export function authorizationFilter({ authorizer }: Pick<ChainParts, 'authorizer
       if (request.info.kind === 'path' && OPEN_PATH.test(request.info.path)) return next(request);
       const attributes = attributesOf(request);
       const verdict = authorizer.authorize(attributes);
-      if (verdict.decision !== 'Allow') throw forbidden(attributes, verdict.reason);
+      if (verdict.decision !== 'Allow') throw forbiddenError(attributes, verdict.reason);
       return next(request);
     },
   };
@@ -37,17 +36,4 @@ export function attributesOf(request: ApiRequest): Attributes {
     name,
     ...(fieldSelector === undefined ? {} : { fieldSelector }),
   };
-}
-
-/** The 403 of a refused request, in Kubernetes' words. */
-export function forbidden(attributes: Attributes, reason: string): ApiError {
-  const details =
-    attributes.kind === 'path'
-      ? {}
-      : {
-          ...(attributes.name === '' ? {} : { name: attributes.name }),
-          ...(attributes.group === '' ? {} : { group: attributes.group }),
-          kind: attributes.resource,
-        };
-  return new ApiError(403, 'Forbidden', forbiddenMessage(attributes, reason), details);
 }

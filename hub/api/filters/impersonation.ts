@@ -5,9 +5,8 @@
  */
 import { ApiError } from '#protocol/meta/status.js';
 import type { UserInfo } from '#protocol/meta/user-info.js';
-import type { ResourceAttributes } from '../../authz/authorizer.js';
+import { forbiddenError, type ResourceAttributes } from '../../authz/authorizer.js';
 import type { ApiRequest, Filter } from '../api-request.js';
-import { forbidden } from './authorization.js';
 import type { ChainParts } from './chain-parts.js';
 
 const SERVICE_ACCOUNT = /^system:serviceaccount:([^:]+):([^:]+)$/;
@@ -31,7 +30,7 @@ export function impersonationFilter({ authorizer }: Pick<ChainParts, 'authorizer
           kind: 'resource', user: real, verb: 'impersonate', version: 'v1', ...wanted,
         };
         const verdict = authorizer.authorize(attributes);
-        if (verdict.decision !== 'Allow') throw forbidden(attributes, verdict.reason);
+        if (verdict.decision !== 'Allow') throw forbiddenError(attributes, verdict.reason);
       }
       request.impersonator = real;
       request.user = target;
