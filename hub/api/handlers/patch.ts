@@ -1,0 +1,52 @@
+/**
+ * PATCH: the content type chooses the kind of patch, which is applied to the current object (again, when
+ * somebody else writes in between) and decoded like any other body. Patches never see each other's results
+ * half way: each is one transform inside the registry's update.
+ */
+import type { KubernetesObject } from '#protocol/meta/object-meta.js';
+import { ApiError } from '#protocol/meta/status.js';
+import { decodeAs, decodeValue } from '../decode-body.js';
+import { parseMediaType } from '../media-type.js';
+import { applyPatch, PATCH_TYPES, type PatchKind } from '../patch-transform.js';
+import { scopeOf } from '../request-options.js';
+import type { ResourceHandler } from './handler-context.js';
+import { bodyKind } from './update.js';
+
+export const patch: ResourceHandler = async (_context, request, target) => {
+  const { resource, storage, namespace, name, subresource } = target;
+  const scope = scopeOf(request, namespace, 'PatchOptions');
+  const body = await request.readBody();
+  const kind = patchKindOf(body.contentType);
+  const decoded = decodeValue(body, 'json');
+  const info = bodyKind(target);
+  const transform = (current: Readonly<KubernetesObject>): KubernetesObject => {
+    const patched = applyPatch(kind, info, current, decoded.value);
+    const object = decodeAs(request, info, { value: patched, duplicateFields: decoded.duplicateFields });
+    if (object.metadata.name !== name) {
+      throw ApiError.badRequest(
+        `the name of the object (${object.metadata.name}) does not match the name on the URL (${name})`,
+      );
+    }
+    // What the patch did not say about the revision is not a condition: the update is then retried on conflict.
+    if (object.metadata.resourceVersion === current.metadata.resourceVersion && !namesRevision(kind, decoded.value)) {
+      delete object.metadata.resourceVersion;
+    }
+    return object;
+  };
+  const value = await storage.update(scope, name, subresource?.name ?? '', transform);
+  return { kind: 'stored', status: 200, value, resource };
+};
+
+function patchKindOf(contentType: string): PatchKind {
+  const kind = PATCH_TYPES.get(parseMediaType(contentType)?.type ?? '');
+  if (kind === undefined) throw ApiError.unsupportedMediaType([...PATCH_TYPES.keys()]);
+  return kind;
+}
+
+function namesRevision(kind: PatchKind, patch: unknown): boolean {
+  if (kind === 'json') {
+    return Array.isArray(patch) && patch.some((step) => (step as { path?: unknown } | null)?.path === '/metadata/resourceVersion');
+  }
+  const metadata = (patch as { metadata?: { resourceVersion?: unknown } } | null)?.metadata;
+  return typeof metadata?.resourceVersion === 'string';
+}
