@@ -6,9 +6,9 @@ import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { BACKUP_PATH } from '../backup/route.js';
 import { isMissing, syncDirectory } from '../lib/files.js';
 import type { Credentials } from '../lib/https-client.js';
-import { BACKUP_PATH } from '../server/backup-route.js';
 
 /** Returns the size in bytes. Rejects, leaving nothing, when the file exists or the stream breaks off. */
 export async function downloadBackup(credentials: Credentials, path: string): Promise<number> {
