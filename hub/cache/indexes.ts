@@ -23,3 +23,10 @@ export const byNamespace: Indexes<KubernetesObject> = {
 export const byNode: Indexes<KubernetesObject & { spec?: { nodeName?: string | undefined } | undefined }> = {
   [BY_NODE]: (pod) => [pod.spec?.nodeName ?? ''],
 };
+
+/** Objects without a controller, by namespace. */
+export const ORPHANS = 'orphans';
+
+export const orphans: Indexes<KubernetesObject> = {
+  [ORPHANS]: (object) => (controllerOf(object) === undefined ? [object.metadata.namespace ?? ''] : []),
+};
