@@ -89,9 +89,9 @@ function readManifest(file: string, text: string): string {
   return parsed.data.created;
 }
 
-async function textOf(entry: AsyncIterable<Uint8Array>): Promise<string> {
+async function textOf(entry: AsyncIterable<unknown>): Promise<string> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of entry) chunks.push(chunk);
+  for await (const chunk of entry) chunks.push(chunk as Uint8Array);
   return Buffer.concat(chunks).toString('utf8');
 }
 
