@@ -59,7 +59,10 @@ async function sendSignal(id: string, context: PodContext, dependencies: Stopper
   const stop = activity.stops.get(id);
   if (stop === undefined || stop.signalledAt !== undefined) return;
   await dependencies.runtime.kill(id, await stopSignal(id, context, dependencies.images));
-  activity.stops.set(id, { ...stop, signalledAt: dependencies.clock.monotonic() });
+  // The grace may have been shortened, or the container deleted, meanwhile.
+  const latest = activity.stops.get(id);
+  if (latest !== undefined)
+    activity.stops.set(id, { ...latest, signalledAt: dependencies.clock.monotonic() });
 }
 
 async function stopSignal(

@@ -1,0 +1,239 @@
+/**
+ * Reads a container's log as `kubectl logs` asks for it: pieces joined to lines, tail, since, timestamps,
+ * byte limit, and following through rotation and, as long as more is to come, from run to run. Reads one
+ * block ahead at most; whoever reads slowly slows this down and nothing else.
+ */
+import { type FSWatcher, watch } from 'node:fs';
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Clock, Timer } from '#protocol/lib/clock.js';
+import { orMissing } from '../lib/errno.js';
+import { type LogPiece, NEWLINE, parseCriLine } from './cri-line.js';
+import { logFiles, tailPosition } from './log-files.js';
+
+const BLOCK_BYTES = 64 * 1024;
+/** A line longer than this without a newline is not a log line. */
+const MAX_LINE_BYTES = 1024 * 1024;
+/** Following looks again this often even when nothing says that the file changed. */
+const FOLLOW_INTERVAL_MS = 2_000;
+
+export interface LogOptions {
+  readonly path: string;
+  readonly follow: boolean;
+  readonly timestamps: boolean;
+  readonly tailLines?: number;
+  readonly limitBytes?: number;
+  /** Milliseconds since the epoch; only lines at or after it. */
+  readonly since?: number;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** Asked when the end is reached while following: where the log goes on, if anywhere. */
+  readonly next?: () => Promise<'wait' | 'end' | { readonly path: string }>;
+}
+
+export interface LogChunk {
+  readonly stream: LogPiece['stream'];
+  readonly data: Buffer;
+}
+
+/** Ends at the end of the log (or of the run, when following), at the byte limit, or when aborted. */
+export async function* readLog(options: LogOptions): AsyncGenerator<LogChunk, void, undefined> {
+  let left = options.limitBytes ?? Number.POSITIVE_INFINITY;
+  let continues = { stdout: false, stderr: false };
+  for await (const piece of pieces(options)) {
+    if (options.signal.aborted) return;
+    if (options.since !== undefined && Date.parse(piece.time) < options.since) continue;
+    const stamp = options.timestamps && !continues[piece.stream] ? `${piece.time} ` : '';
+    continues = { ...continues, [piece.stream]: piece.partial };
+    const data = Buffer.concat([
+      Buffer.from(stamp),
+      piece.content,
+      ...(piece.partial ? [] : [Buffer.from([NEWLINE])]),
+    ]);
+    if (data.length >= left) {
+      yield { stream: piece.stream, data: data.subarray(0, left) };
+      return;
+    }
+    left -= data.length;
+    if (data.length > 0) yield { stream: piece.stream, data };
+  }
+}
+
+async function* pieces(options: LogOptions): AsyncGenerator<LogPiece, void, undefined> {
+  const files = await logFiles(options.path);
+  const start =
+    options.tailLines === undefined ? { file: 0, offset: 0 } : await tailPosition(files, options.tailLines);
+  const older = files.slice(start.file).filter((file) => file !== options.path);
+  for (const [index, file] of older.entries())
+    yield* readOnce(file, index === 0 ? start.offset : 0, options.signal);
+  const offset = older.length > 0 ? 0 : start.offset;
+  if (!options.follow) {
+    yield* readOnce(options.path, offset, options.signal);
+    return;
+  }
+  let path = options.path;
+  let from = offset;
+  for (;;) {
+    const end = yield* followFile(path, from, options);
+    if (end === 'end') return;
+    path = end.path;
+    from = 0;
+  }
+}
+
+async function* readOnce(
+  path: string,
+  offset: number,
+  signal: AbortSignal,
+): AsyncGenerator<LogPiece, void, undefined> {
+  const file = await orMissing(open(path, 'r'));
+  if (file === undefined) return;
+  const reader = new LineReader(file, offset);
+  try {
+    for (;;) {
+      const lines = await reader.read();
+      if (lines === undefined || signal.aborted) return;
+      for (const line of lines) {
+        const piece = parseCriLine(line);
+        if (piece !== undefined) yield piece;
+      }
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+async function* followFile(
+  path: string,
+  offset: number,
+  options: LogOptions,
+): AsyncGenerator<LogPiece, 'end' | { readonly path: string }, undefined> {
+  const { signal } = options;
+  using changes = new Changes(path, options.clock);
+  let file: FileHandle | undefined;
+  let reader: LineReader | undefined;
+  let over = false;
+  try {
+    for (;;) {
+      if (signal.aborted) return 'end';
+      if (file === undefined) {
+        file = await orMissing(open(path, 'r'));
+        if (file !== undefined) reader = new LineReader(file, reader === undefined ? offset : 0);
+      }
+      const lines = await reader?.read();
+      for (const line of lines ?? []) {
+        const piece = parseCriLine(line);
+        if (piece !== undefined) yield piece;
+      }
+      if (lines !== undefined) {
+        over = false;
+        continue;
+      }
+      if (file !== undefined && (await wasReplaced(file, path))) {
+        await file.close();
+        file = undefined;
+        continue;
+      }
+      // What was written before the end was announced is read before the end is believed.
+      const next = (await options.next?.()) ?? 'wait';
+      if (next !== 'wait') {
+        if (over) return next;
+        over = true;
+        continue;
+      }
+      await changes.wait(signal);
+    }
+  } finally {
+    await file?.close();
+  }
+}
+
+/** Whether the path now names another file: the open one was rotated away. */
+async function wasReplaced(file: FileHandle, path: string): Promise<boolean> {
+  const [opened, named] = await Promise.all([file.stat(), orMissing(stat(path))]);
+  return named !== undefined && named.ino !== opened.ino;
+}
+
+/** Complete lines of an open file from an offset on; a line that is still being written waits. */
+class LineReader {
+  readonly #file: FileHandle;
+  readonly #block = Buffer.alloc(BLOCK_BYTES);
+  #offset: number;
+  #rest: Buffer = Buffer.alloc(0);
+
+  constructor(file: FileHandle, offset: number) {
+    this.#file = file;
+    this.#offset = offset;
+  }
+
+  /** The lines of the next block, perhaps none; undefined at the end of the file. */
+  async read(): Promise<readonly Buffer[] | undefined> {
+    const { bytesRead } = await this.#file.read(this.#block, 0, BLOCK_BYTES, this.#offset);
+    if (bytesRead === 0) {
+      const { size } = await this.#file.stat();
+      if (size >= this.#offset) return undefined;
+      // Cut off in place: what follows is new.
+      this.#offset = 0;
+      this.#rest = Buffer.alloc(0);
+      return [];
+    }
+    this.#offset += bytesRead;
+    const text = Buffer.concat([this.#rest, this.#block.subarray(0, bytesRead)]);
+    const lines: Buffer[] = [];
+    let start = 0;
+    for (let end = text.indexOf(NEWLINE); end >= 0; end = text.indexOf(NEWLINE, start)) {
+      lines.push(text.subarray(start, end));
+      start = end + 1;
+    }
+    const rest = text.subarray(start);
+    this.#rest = rest.length > MAX_LINE_BYTES ? Buffer.alloc(0) : Buffer.from(rest);
+    return lines;
+  }
+}
+
+/** Waits until something in the log's directory changes; a slow timer stands in where nothing is told. */
+class Changes implements Disposable {
+  readonly #clock: Clock;
+  #watcher: FSWatcher | undefined;
+  #changed = false;
+  #wake: (() => void) | undefined;
+  #onAbort: (() => void) | undefined;
+  #timer: Timer | undefined;
+
+  constructor(path: string, clock: Clock) {
+    this.#clock = clock;
+    try {
+      this.#watcher = watch(dirname(path), { persistent: false }, () => this.#notify());
+      // A watcher that breaks leaves the timer.
+      this.#watcher.on('error', () => this.#notify());
+    } catch {
+      // No directory yet, or no inotify watches left: the timer alone finds the changes.
+      this.#watcher = undefined;
+    }
+  }
+
+  #notify(): void {
+    this.#changed = true;
+    this.#wake?.();
+  }
+
+  async wait(signal: AbortSignal): Promise<void> {
+    if (!this.#changed && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        this.#timer = this.#clock.setTimer(FOLLOW_INTERVAL_MS, resolve);
+        this.#onAbort = resolve;
+        signal.addEventListener('abort', this.#onAbort, { once: true });
+      });
+      if (this.#onAbort !== undefined) signal.removeEventListener('abort', this.#onAbort);
+      this.#timer?.cancel();
+      this.#wake = undefined;
+    }
+    this.#changed = false;
+  }
+
+  [Symbol.dispose](): void {
+    this.#watcher?.close();
+    this.#timer?.cancel();
+  }
+}
