@@ -3,9 +3,10 @@
  * directory of mode 0700. Saving writes a new directory beside the old one and swaps a link, so that a power
  * cut leaves either the old identity or the new one, never a key with another key's certificate.
  */
-import { mkdir, open, readdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { isMissing, syncDirectory } from './durable-file.js';
 
 /** Where the hub is; kept from joining, so that a device starts without asking anybody. */
 export const hubAddressSchema = z.object({
@@ -15,6 +16,8 @@ export const hubAddressSchema = z.object({
   mqtt: z.array(z.string().min(1)).min(1),
   /** Base address of the hub's HTTPS, for images and renewal: 'https://hub:6443'. */
   https: z.string(),
+  /** Session epochs of this identity start above it, so that they also grow over a card that was wiped. */
+  epochBase: z.number().int().nonnegative(),
 });
 export type HubAddress = z.infer<typeof hubAddressSchema>;
 
@@ -61,11 +64,11 @@ export async function saveIdentity(dataDir: string, identity: DeviceIdentity): P
   const directory = join(dataDir, name);
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { mode: 0o700 });
-  const { device, mqtt, https } = identity;
+  const { device, mqtt, https, epochBase } = identity;
   await writeSynced(join(directory, FILES.key), identity.key);
   await writeSynced(join(directory, FILES.certificate), identity.certificate);
   await writeSynced(join(directory, FILES.ca), identity.ca);
-  await writeSynced(join(directory, FILES.hub), `${JSON.stringify({ device, mqtt, https })}\n`);
+  await writeSynced(join(directory, FILES.hub), `${JSON.stringify({ device, mqtt, https, epochBase })}\n`);
   await syncDirectory(directory);
   const swap = join(dataDir, '.identity-link');
   await rm(swap, { force: true });
@@ -96,23 +99,10 @@ async function writeSynced(path: string, content: string): Promise<void> {
   await writeFile(path, content, { mode: 0o600, flush: true });
 }
 
-async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
 function parseJson(text: string, path: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
     throw new Error(`${path} is not JSON`, { cause: error });
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }

@@ -25,7 +25,7 @@ export interface LeaseHolder {
 }
 
 /** What the agent tells in a hello; the link adds the rest. Asked for anew at every session. */
-export type HelloFacts = Omit<Hello, 'spool' | 'failoverClass'>;
+export type HelloFacts = Omit<Hello, 'spool' | 'cadenceClass'>;
 
 /** Commands that the agent carries out; the link handles the others itself. */
 export type AgentCommand = Extract<Command, { kind: 'update-agent' | 'reboot' }>;

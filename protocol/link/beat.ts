@@ -3,14 +3,14 @@
  * below changes. Keys are one letter: this message decides what an idle device costs on a metered link.
  */
 import { z } from 'zod';
-import { failoverClassSchema } from './assignment.js';
+import { cadenceClassSchema } from './cadence-class.js';
 
 export const beatSchema = z.object({
   /** 1: answer with a lease. Absent while more than half of the lease is left: the hub then stays silent. */
   l: z.literal(1).optional(),
   /** Sequence of the last assignment that is safe on the device's disk, with all before it. */
   a: z.number().int().nonnegative().optional(),
-  /** Strictest failover class of what the device runs, when it is not what the hub last granted for. */
-  c: failoverClassSchema.optional(),
+  /** Cadence class of what the device runs, once after each change. */
+  c: cadenceClassSchema.optional(),
 });
 export type Beat = z.infer<typeof beatSchema>;

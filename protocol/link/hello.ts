@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import { nodeStatusSchema } from '#protocol/core/v1/node.js';
-import { failoverClassSchema } from './assignment.js';
+import { cadenceClassSchema } from './cadence-class.js';
 
 /** The part of a Node's status that a device knows before it has measured anything. */
 export const nodeFactsSchema = nodeStatusSchema.pick({
@@ -23,8 +23,8 @@ export const helloSchema = z.object({
   profile: z.string().max(253),
   /** Names the report spool; another name means that its sequence starts anew and nothing of it is known. */
   spool: z.string().max(64),
-  /** Strictest failover class of what the device runs now; absent when it runs nothing. */
-  failoverClass: failoverClassSchema.optional(),
+  /** Cadence class of what the device runs now. */
+  cadenceClass: cadenceClassSchema,
   /** Labels that the device asks for on its Node, for example from `--labels`; never below kubernetes.io. */
   labels: z.record(z.string(), z.string()),
   node: nodeFactsSchema,

@@ -78,14 +78,16 @@ function payloadOf(frame: WireFrame): Uint8Array {
 export function decodeFrame(bytes: Uint8Array): FrameDecode {
   if (bytes.length < FRAME_HEADER_BYTES) return fault(`a frame of ${bytes.length} bytes has no header`);
   if (bytes.length > MAX_FRAME_BYTES) return fault(`a frame of ${bytes.length} bytes is over the limit`);
+  const type = TYPES[(bytes[0] ?? 0) - 1];
+  return type === undefined ? fault(`frame type ${bytes[0]} is unknown`) : decodeBody(type, bytes);
+}
+
+function decodeBody(type: (typeof TYPES)[number], bytes: Uint8Array): FrameDecode {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const sequence = view.getUint32(2);
   const channel = bytes[1] ?? 0;
   const payload = bytes.subarray(FRAME_HEADER_BYTES);
-  const type = TYPES[(bytes[0] ?? 0) - 1];
   switch (type) {
-    case undefined:
-      return fault(`frame type ${bytes[0]} is unknown`);
     case 'data':
       return { ok: true, frame: { type, sequence, channel, data: payload } };
     case 'end':

@@ -1,0 +1,40 @@
+/**
+ * Makes a device key and the request for its certificate: EC P-256, signed by the key itself. The ASN.1
+ * library is loaded only here and only when needed, because an agent needs it once a year.
+ */
+import { createPublicKey, webcrypto, X509Certificate } from 'node:crypto';
+
+export interface KeyRequest {
+  /** PKCS#8 PEM. Never logged. */
+  readonly key: string;
+  /** PKCS#10 PEM. */
+  readonly csr: string;
+}
+
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+
+export async function makeKeyRequest(device: string): Promise<KeyRequest> {
+  await import('reflect-metadata');
+  const x509 = await import('@peculiar/x509');
+  x509.cryptoProvider.set(webcrypto);
+  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const request = await x509.Pkcs10CertificateRequestGenerator.create({
+    name: [{ CN: [`system:device:${device}`] }],
+    keys,
+    signingAlgorithm: ALGORITHM,
+  });
+  const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey);
+  return { key: x509.PemConverter.encode(pkcs8, 'PRIVATE KEY'), csr: request.toString('pem') };
+}
+
+/** Whether a certificate is for this key and signed by this authority. */
+export function fits(certificate: string, key: string, ca: string): boolean {
+  const leaf = new X509Certificate(certificate);
+  const own = createPublicKey(key).export({ type: 'spki', format: 'der' });
+  const authority = new X509Certificate(ca);
+  return (
+    leaf.publicKey.export({ type: 'spki', format: 'der' }).equals(own) &&
+    leaf.checkIssued(authority) &&
+    leaf.verify(authority.publicKey)
+  );
+}
