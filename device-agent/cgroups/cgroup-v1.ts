@@ -18,7 +18,7 @@ import {
   removeTree,
   writeControl,
 } from './cgroup-tree.js';
-import { type CgroupUsage, type Cgroups, podCgroup } from './cgroups.js';
+import { type Cgroups, type CgroupUsage, podCgroup } from './cgroups.js';
 import { CPU_PERIOD_US, cpuQuota, cpuShares } from './limits.js';
 
 /** Hierarchies in which the pod's group is made for its limits and numbers; the runtime makes the others. */

@@ -15,7 +15,7 @@ import {
   removeTree,
   writeControl,
 } from './cgroup-tree.js';
-import { type CgroupUsage, type Cgroups, podCgroup } from './cgroups.js';
+import { type Cgroups, type CgroupUsage, podCgroup } from './cgroups.js';
 import { cpuMax, cpuWeight } from './limits.js';
 
 const WANTED = ['cpu', 'memory', 'pids'] as const;
@@ -111,7 +111,9 @@ export async function createCgroupsV2(options: CgroupV2Options): Promise<Cgroups
     },
 
     async listPods() {
-      return (await childGroups(device)).filter((name) => name.startsWith('pod')).map((name) => name.slice(3));
+      return (await childGroups(device))
+        .filter((name) => name.startsWith('pod'))
+        .map((name) => name.slice(3));
     },
 
     async removeIfEmpty() {

@@ -24,5 +24,7 @@ export async function createCgroups(options: {
   const layout = await cgroupLayout(options.root);
   if (layout === 'v2') return createCgroupsV2(options);
   if (layout === 'v1') return createCgroupsV1(options);
-  throw new Error(`no control groups at ${options.root}: mount them (mount -t cgroup2 cgroup2 ${join(options.root)})`);
+  throw new Error(
+    `no control groups at ${options.root}: mount them (mount -t cgroup2 cgroup2 ${join(options.root)})`,
+  );
 }

@@ -21,7 +21,13 @@ export class CommandError extends Error {
   readonly stdout: string;
   readonly stderr: string;
 
-  constructor(message: string, exitCode: number | undefined, stdout: string, stderr: string, cause?: unknown) {
+  constructor(
+    message: string,
+    exitCode: number | undefined,
+    stdout: string,
+    stderr: string,
+    cause?: unknown,
+  ) {
     super(message, cause === undefined ? undefined : { cause });
     this.exitCode = exitCode;
     this.stdout = stdout;

@@ -50,7 +50,10 @@ export function containerCapabilities(
     if (!ALL_CAPABILITIES.includes(name))
       throw new RuntimeError('CreateContainerError', `unknown capability to add: "${name}"`);
     if (!available.has(name))
-      throw new RuntimeError('CreateContainerError', `capability ${name} cannot be added: the agent lacks it itself`);
+      throw new RuntimeError(
+        'CreateContainerError',
+        `capability ${name} cannot be added: the agent lacks it itself`,
+      );
     result.add(name);
   }
   return ALL_CAPABILITIES.filter((name) => result.has(name));

@@ -232,7 +232,10 @@ export class ConmonRuntime implements Runtime {
     const state = await observer.state(request.containerId);
     if (record === undefined || state === undefined) throw notFound(request.containerId);
     if (state.status !== 'running')
-      throw new RuntimeError('ExecFailed', `container ${request.containerId} is not running (${state.status})`);
+      throw new RuntimeError(
+        'ExecFailed',
+        `container ${request.containerId} is not running (${state.status})`,
+      );
     const config = JSON.parse(
       await readFile(join(files.bundle(record.id), 'config.json'), 'utf8'),
     ) as OciConfig;

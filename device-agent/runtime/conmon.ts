@@ -109,12 +109,16 @@ async function understand(report: string, errorLog: string, timeoutMs: number): 
   const pid = parsed.data ?? parsed.pid ?? -1;
   if (pid > 0) return pid;
   const logged = ((await orMissing(readFile(errorLog, 'utf8'))) ?? '').trim().slice(-2000);
-  const reason = (parsed.message ?? '').trim() || logged || `no report from conmon within ${timeoutMs / 1000} s`;
+  const reason =
+    (parsed.message ?? '').trim() || logged || `no report from conmon within ${timeoutMs / 1000} s`;
   throw new RuntimeError('CreateContainerError', readable(reason));
 }
 
 /** The message inside the runtime's log line, without its quoting. */
 function readable(text: string): string {
   const message = /msg="((?:[^"\\]|\\.)*)"/.exec(text)?.[1];
-  return (message ?? text).replace(/\\(["\\])/g, '$1').replace(/\s+/g, ' ').trim();
+  return (message ?? text)
+    .replace(/\\(["\\])/g, '$1')
+    .replace(/\s+/g, ' ')
+    .trim();
 }

@@ -66,7 +66,8 @@ export function execOnPipes(
       resolve(code === null ? { signal: signal ?? 'SIGKILL' } : { code });
       // A background child may hold the pipes open for ever; a slow reader alone is waited for.
       const drain = () => {
-        if ([stdout, stderr].some((queue) => queue.bytes > 0) && open.size > 0) clock.setTimer(DRAIN_MS, drain);
+        if ([stdout, stderr].some((queue) => queue.bytes > 0) && open.size > 0)
+          clock.setTimer(DRAIN_MS, drain);
         else for (const stream of open) stream.destroy();
       };
       clock.setTimer(DRAIN_MS, drain);

@@ -215,5 +215,7 @@ function signalNumber(name: string): number {
 function startFailure(said: string): string {
   const line = said.trim().split(/\r?\n/).at(-1) ?? '';
   const message = /msg="((?:[^"\\]|\\.)*)"/.exec(line)?.[1] ?? line;
-  return message.replace(/\\(["\\])/g, '$1').trim() || 'exec could not be started; the runtime gave no reason';
+  return (
+    message.replace(/\\(["\\])/g, '$1').trim() || 'exec could not be started; the runtime gave no reason'
+  );
 }

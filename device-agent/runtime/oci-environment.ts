@@ -39,7 +39,9 @@ export async function lookUpEnvironment(spec: ContainerSpec, around: Surrounding
   const adjust = oomScoreAdjust(spec, totalmem());
   const profile = security.seccompProfile ?? pod.seccompProfile;
   const localhost =
-    profile?.type === 'Localhost' ? await readProfile(around.dataDir, profile.localhostProfile ?? '') : undefined;
+    profile?.type === 'Localhost'
+      ? await readProfile(around.dataDir, profile.localhostProfile ?? '')
+      : undefined;
   return {
     arch: process.arch,
     user,

@@ -86,7 +86,9 @@ export function ociConfig(spec: ContainerSpec, environment: OciEnvironment): Oci
   );
   const root = environment.user.uid === 0;
   const seccomp = privileged ? undefined : seccompFor(spec, environment, new Set(capabilities));
-  const sysctl = Object.fromEntries((podSecurityContext?.sysctls ?? []).map((item) => [item.name, item.value]));
+  const sysctl = Object.fromEntries(
+    (podSecurityContext?.sysctls ?? []).map((item) => [item.name, item.value]),
+  );
   return {
     ociVersion: '1.0.2',
     process: {
@@ -178,7 +180,10 @@ function resources(spec: ContainerSpec, environment: OciEnvironment, privileged:
       'memory limit cannot be enforced: the kernel offers no memory controller (on a Raspberry Pi put cgroup_enable=memory into cmdline.txt and reboot)',
     );
   if (cpu !== undefined && !environment.controllers.has('cpu'))
-    throw new RuntimeError('CreateContainerError', 'CPU limit cannot be enforced: the kernel offers no cpu controller');
+    throw new RuntimeError(
+      'CreateContainerError',
+      'CPU limit cannot be enforced: the kernel offers no cpu controller',
+    );
   const share = requests['cpu'] ?? cpu;
   const bytes = memory === undefined ? undefined : quantityToNumber(memory);
   return {
@@ -247,7 +252,8 @@ function mounts(spec: ContainerSpec, environment: OciEnvironment, privileged: bo
   ];
   if (files.hosts !== undefined) standard.push(bind(files.hosts, '/etc/hosts', [readOnlyFile]));
   if (files.hostname !== undefined) standard.push(bind(files.hostname, '/etc/hostname', [readOnlyFile]));
-  if (files.resolvConf !== undefined) standard.push(bind(files.resolvConf, '/etc/resolv.conf', [readOnlyFile]));
+  if (files.resolvConf !== undefined)
+    standard.push(bind(files.resolvConf, '/etc/resolv.conf', [readOnlyFile]));
   const asked = [...spec.mounts].sort((a, b) => depth(a.destination) - depth(b.destination));
   return [
     ...standard.filter((mount) => !taken.has(mount.destination)),

@@ -68,10 +68,7 @@ const BY_CAPABILITY: ReadonlyArray<readonly [capability: string, names: readonly
   ['CAP_SYS_CHROOT', words('chroot')],
   ['CAP_SYS_MODULE', words('delete_module init_module finit_module')],
   ['CAP_SYS_PACCT', words('acct')],
-  [
-    'CAP_SYS_PTRACE',
-    words('kcmp pidfd_getfd process_madvise process_vm_readv process_vm_writev ptrace'),
-  ],
+  ['CAP_SYS_PTRACE', words('kcmp pidfd_getfd process_madvise process_vm_readv process_vm_writev ptrace')],
   ['CAP_SYS_RAWIO', words('iopl ioperm')],
   ['CAP_SYS_TIME', words('settimeofday stime clock_settime clock_settime64')],
   ['CAP_SYS_TTY_CONFIG', words('vhangup')],
