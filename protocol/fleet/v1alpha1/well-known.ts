@@ -39,6 +39,9 @@ export const FLEET_IDENTITY = {
   devicePrefix: 'system:device:',
 } as const;
 
+/** Namespace of what Covey keeps for itself: join tokens, its own leases. */
+export const FLEET_NAMESPACE = 'covey-system';
+
 /** Host name of the hub's own registry in image references; agents resolve it to their hub. */
 export const HUB_REGISTRY_HOST = 'hub.covey.internal';
 
