@@ -13,8 +13,17 @@ import type { FailoverClass } from './assignment.js';
 /** The device kills what is left of its exclusive pods this long after its lease ended, grace or not. */
 export const AGENT_STOP_BUDGET_MS = 5_000;
 
-/** A will is only a hint of death: the device may reconnect at once. It must stay away this long. */
-export const WILL_CONFIRMATION_MS = 2_500;
+/**
+ * A will is only a hint of death: an agent that was killed and is started again comes back within seconds,
+ * and its containers never stopped. The device must stay away this long.
+ */
+export const WILL_CONFIRMATION_MS = 5_000;
+
+/** After a start of the hub no device is judged dead before this; everybody gets time to reconnect. */
+export const HUB_RESTART_GRACE_MS = 60_000;
+
+/** The longest pause between two attempts of a device to connect: several of them fit into the hub's grace. */
+export const RECONNECT_MAX_MS = 15_000;
 
 /** The class of a device: the strictest class among its pods, or `idle` when it has none. */
 export type CadenceClass = FailoverClass | 'idle';

@@ -1,0 +1,243 @@
+/**
+ * The device lifecycle controller: watches every device's liveness, judges, and carries out the plan for its
+ * Node, Device and pods. Looks after nodes that have a Device or a session only; a Node that somebody else
+ * made is left alone. A device is looked at when the link tells of it, when its objects change, and at the
+ * moment when the verdict may change by time.
+ */
+import type { Node } from '#protocol/core/v1/node.js';
+import type { Pod } from '#protocol/core/v1/pod.js';
+import { TAINT } from '#protocol/core/v1/well-known.js';
+import type { Device } from '#protocol/fleet/v1alpha1/device.js';
+import { FLEET_FINALIZER } from '#protocol/fleet/v1alpha1/well-known.js';
+import { type CadenceClass, failoverClassOf, strictestClass } from '#protocol/link/lease-policy.js';
+import { isConflict, isNotFound } from '#protocol/meta/status.js';
+import { BY_NODE, byNode } from '../../cache/indexes.js';
+import { DEVICES, NODES, PODS } from '../../cache/resources.js';
+import type { Informer } from '../../cache/types.js';
+import { Controller, type ControllerParts, type ReconcileResult } from '../controller.js';
+import { hasEnded } from '../pod-state.js';
+import type { Eviction } from './evictions.js';
+import { evictionsHeldUntil, type FleetMember, isOverdue } from './fleet-guard.js';
+import { type DeviceMemory, firstMemory, judge } from './judge.js';
+import type { LivenessBook } from './liveness.js';
+import { type DeviceStep, planDevice } from './plan.js';
+import { StallWatch } from './stall-watch.js';
+
+export interface DeviceLifecycleParts extends ControllerParts {
+  readonly liveness: LivenessBook;
+}
+
+export function deviceLifecycleController(parts: DeviceLifecycleParts): Controller {
+  const lifecycle = new DeviceLifecycle(parts);
+  const controller = new Controller({
+    name: 'device-lifecycle',
+    clock: parts.clock,
+    logger: parts.logger,
+    ready: (signal) => lifecycle.synced(signal),
+    reconcile: (name) => lifecycle.reconcile(name),
+    workers: 16,
+  });
+  lifecycle.connect(controller);
+  return controller;
+}
+
+class DeviceLifecycle {
+  readonly #parts: DeviceLifecycleParts;
+  readonly #nodes: Informer<Node>;
+  readonly #devices: Informer<Device>;
+  readonly #pods: Informer<Pod>;
+  readonly #memories = new Map<string, DeviceMemory>();
+  readonly #revokedAt = new Map<string, number>();
+  readonly #stalls: StallWatch;
+  readonly #startedAt: number;
+
+  constructor(parts: DeviceLifecycleParts) {
+    this.#parts = parts;
+    this.#nodes = parts.informers.informer<Node>(NODES);
+    this.#devices = parts.informers.informer<Device>(DEVICES);
+    this.#pods = parts.informers.informer<Pod>(PODS, byNode);
+    this.#startedAt = parts.clock.monotonic();
+    this.#stalls = new StallWatch(parts.clock);
+  }
+
+  async synced(signal: AbortSignal): Promise<void> {
+    await Promise.all([this.#nodes.synced(signal), this.#devices.synced(signal), this.#pods.synced(signal)]);
+  }
+
+  connect(controller: Controller): void {
+    const enqueue = (object: { metadata: { name: string } }) => controller.enqueue(object.metadata.name);
+    const updated = (_before: unknown, object: { metadata: { name: string } }) => enqueue(object);
+    controller.own(this.#stalls);
+    controller.own(this.#nodes.subscribe({ added: enqueue, updated, deleted: enqueue }));
+    controller.own(this.#devices.subscribe({ added: enqueue, updated, deleted: enqueue }));
+    controller.own(
+      this.#pods.subscribe({
+        added: (pod) => this.#podSeen(controller, pod),
+        updated: (before, pod) => {
+          if (before.spec.nodeName !== pod.spec.nodeName) this.#podSeen(controller, pod);
+        },
+      }),
+    );
+    controller.own(
+      this.#parts.liveness.subscribe((device) => {
+        // Observed at once: a session that comes and goes before the next reconcile must not go unnoticed.
+        this.#observe(device);
+        controller.enqueue(device);
+      }),
+    );
+  }
+
+  /** A pod that turns up on a device that is lost already must not wait for news of the device. */
+  #podSeen(controller: Controller, pod: Pod): void {
+    const name = pod.spec.nodeName;
+    if (name && (this.#memories.get(name)?.deadAt !== undefined || this.#revokedAt.has(name)))
+      controller.enqueue(name);
+  }
+
+  async reconcile(name: string): Promise<ReconcileResult | undefined> {
+    const { clock, liveness } = this.#parts;
+    const node = this.#nodes.get(name);
+    const device = this.#devices.get(name);
+    const known = liveness.get(name);
+    if (device === undefined && (known === undefined || node === undefined)) {
+      this.#memories.delete(name);
+      this.#revokedAt.delete(name);
+      return undefined;
+    }
+    if (device?.metadata.deletionTimestamp !== undefined) return await this.#remove(device, node);
+    const judgement = this.#observe(name);
+    const now = clock.monotonic();
+    const plan = planDevice({
+      node,
+      device,
+      pods: this.#pods.byIndex(BY_NODE, name),
+      liveness: known,
+      verdict: judgement.verdict,
+      lostAt: this.#lostAt(name, device, judgement.memory),
+      heldUntil: judgement.verdict === 'dead' ? evictionsHeldUntil(name, this.#fleet(now)) : undefined,
+      hubStartedAt: this.#startedAt,
+      now,
+      wall: clock.now(),
+    });
+    for (const step of plan.steps) await this.#apply(name, node, step);
+    const waits = [
+      plan.recheckAfterMs,
+      judgement.recheckAt === undefined ? undefined : judgement.recheckAt - now,
+    ];
+    const soonest = Math.min(...waits.filter((wait) => wait !== undefined));
+    return Number.isFinite(soonest) ? { requeueAfterMs: Math.max(50, soonest) } : undefined;
+  }
+
+  #observe(name: string) {
+    const { clock, liveness } = this.#parts;
+    const judgement = judge(this.#memories.get(name) ?? firstMemory(this.#looksDead(name)), {
+      liveness: liveness.get(name),
+      cadenceClass: this.#cadenceClass(name),
+      countFrom: Math.max(this.#startedAt, this.#stalls.lastEnd),
+      hubStartedAt: this.#startedAt,
+      now: clock.monotonic(),
+    });
+    this.#memories.set(name, judgement.memory);
+    return judgement;
+  }
+
+  #looksDead(name: string): boolean {
+    return this.#nodes.get(name)?.spec.taints?.some((taint) => taint.key === TAINT.unreachable) === true;
+  }
+
+  #cadenceClass(name: string): CadenceClass {
+    const fallback = this.#devices.get(name)?.spec.failoverClass;
+    const running = this.#pods.byIndex(BY_NODE, name).filter((pod) => !hasEnded(pod));
+    return strictestClass(running.map((pod) => failoverClassOf(pod, fallback)));
+  }
+
+  #lostAt(name: string, device: Device | undefined, memory: DeviceMemory): number | undefined {
+    if (device?.spec.revoked !== true) {
+      this.#revokedAt.delete(name);
+      return memory.deadAt !== undefined && memory.backSince === undefined ? memory.deadAt : undefined;
+    }
+    const revokedAt = this.#revokedAt.get(name) ?? this.#parts.clock.monotonic();
+    this.#revokedAt.set(name, revokedAt);
+    return revokedAt;
+  }
+
+  #fleet(now: number): readonly FleetMember[] {
+    const members: FleetMember[] = [];
+    for (const { metadata, spec } of this.#devices.list()) {
+      const known = this.#parts.liveness.get(metadata.name);
+      if (known === undefined || spec.revoked === true) continue;
+      const { lastHeard, beatInterval } = known;
+      const dead = this.#memories.get(metadata.name)?.deadAt !== undefined;
+      members.push({
+        device: metadata.name,
+        lastHeard,
+        beatInterval,
+        missing: dead || isOverdue(lastHeard, beatInterval, now),
+      });
+    }
+    return members;
+  }
+
+  async #apply(name: string, node: Node | undefined, step: DeviceStep): Promise<void> {
+    const { client } = this.#parts;
+    switch (step.step) {
+      case 'set-taints':
+        // Guarded by revision: the list is replaced as a whole and somebody else may be editing it.
+        await client.resource<Node>(NODES).patch(name, undefined, 'merge', {
+          metadata: { resourceVersion: node?.metadata.resourceVersion },
+          spec: { taints: step.taints },
+        });
+        return;
+      case 'set-ready': {
+        const patch = { status: { conditions: [step.condition] } };
+        await client.resource<Node>(NODES).patch(name, undefined, 'strategic', patch, 'status');
+        const reason = step.condition.status === 'True' ? 'NodeReady' : 'NodeNotReady';
+        if (node !== undefined)
+          this.#parts.events.record(node, 'Normal', reason, `Node ${name} status is now: ${reason}`);
+        return;
+      }
+      case 'set-device-status':
+        await client
+          .resource<Device>(DEVICES)
+          .patch(name, undefined, 'merge', { status: step.status }, 'status');
+        return;
+      case 'evict':
+        await this.#evict(name, step.eviction);
+    }
+  }
+
+  async #evict(device: string, { pod, failoverClass }: Eviction): Promise<void> {
+    const { client, events, logger } = this.#parts;
+    const { name, namespace, uid } = pod.metadata;
+    const message = `Device ${device} is lost; the pod is deleted so that it can be replaced (failover class ${failoverClass})`;
+    try {
+      await client
+        .resource<Pod>(PODS)
+        .delete(name, namespace, { gracePeriodSeconds: 0, preconditions: { uid } });
+    } catch (error) {
+      if (isNotFound(error) || isConflict(error)) return;
+      throw error;
+    }
+    logger.info({ device, pod: `${namespace}/${name}`, failoverClass }, 'pod of a lost device was deleted');
+    events.record(pod, 'Warning', 'DeviceLost', message);
+  }
+
+  /** A deleted Device takes its Node along; pods that are left without a node are collected by pod-gc. */
+  async #remove(device: Device, node: Node | undefined): Promise<undefined> {
+    const { name, finalizers = [], resourceVersion } = device.metadata;
+    if (!finalizers.includes(FLEET_FINALIZER.device)) return undefined;
+    const { client } = this.#parts;
+    if (node !== undefined) {
+      try {
+        await client.resource(NODES).delete(name, undefined, { preconditions: { uid: node.metadata.uid } });
+      } catch (error) {
+        if (!isNotFound(error) && !isConflict(error)) throw error;
+      }
+    }
+    const left = finalizers.filter((finalizer) => finalizer !== FLEET_FINALIZER.device);
+    await client
+      .resource<Device>(DEVICES)
+      .patch(name, undefined, 'merge', { metadata: { resourceVersion, finalizers: left } });
+    return undefined;
+  }
+}
