@@ -29,7 +29,7 @@ export interface TokenOptions {
   readonly bound?: { readonly kind: BoundKind; readonly name: string; readonly uid: string };
 }
 
-/** The uid of an object that exists and is not on its way out, else undefined. */
+/** The uid of an object, undefined when there is none. One that is being deleted still counts: its containers run. */
 export type UidLookup = (
   resource: 'serviceaccounts' | 'pods' | 'secrets',
   namespace: string,

@@ -1,0 +1,217 @@
+/**
+ * The roles and bindings that exist from the start, under Kubernetes' names where Kubernetes has them. They
+ * are made and completed at every start of the hub; what an administrator added to them stays, and one
+ * whose annotation `rbac.authorization.kubernetes.io/autoupdate` is "false" is left alone.
+ */
+import { ANNOTATION, IDENTITY } from '#protocol/core/v1/well-known.js';
+import { FLEET_GROUP } from '#protocol/fleet/v1alpha1/well-known.js';
+import { newObjectMeta } from '#protocol/meta/object-meta.js';
+import type { ClusterRole } from '#protocol/rbac/v1/cluster-role.js';
+import type { ClusterRoleBinding } from '#protocol/rbac/v1/cluster-role-binding.js';
+import { type PolicyRule, RBAC_API_VERSION, RBAC_GROUP } from '#protocol/rbac/v1/policy-rule.js';
+
+/** User names under which the parts of the hub are clients of the API. */
+export const HUB_USER = {
+  scheduler: 'system:kube-scheduler',
+  controllers: 'system:kube-controller-manager',
+  link: 'system:covey-link',
+  /** Join tokens, the image registry, the dashboard's own reads. */
+  hub: 'system:covey-hub',
+} as const;
+
+const READ = ['get', 'list', 'watch'];
+const WRITE = ['create', 'delete', 'deletecollection', 'patch', 'update'];
+const CHANGE = ['patch', 'update'];
+const FLEET = [FLEET_GROUP];
+
+const rule = (apiGroups: string[], resources: string[], verbs: string[]): PolicyRule => ({
+  apiGroups,
+  resources,
+  verbs,
+});
+const paths = (...nonResourceURLs: string[]): PolicyRule => ({ nonResourceURLs, verbs: ['get'] });
+
+const VIEWABLE = [
+  'bindings',
+  'configmaps',
+  'endpoints',
+  'events',
+  'namespaces',
+  'namespaces/status',
+  'persistentvolumeclaims',
+  'pods',
+  'pods/log',
+  'pods/status',
+  'serviceaccounts',
+  'services',
+];
+const WORKLOADS = ['deployments', 'deployments/scale', 'replicasets', 'replicasets/scale'];
+const WORKLOADS_VIEW = [...WORKLOADS, 'deployments/status', 'replicasets/status'];
+
+const VIEW_RULES: readonly PolicyRule[] = [
+  rule([''], VIEWABLE, READ),
+  rule(['apps'], WORKLOADS_VIEW, READ),
+  rule(['events.k8s.io'], ['events'], READ),
+  rule(['coordination.k8s.io'], ['leases'], READ),
+];
+const EDIT_RULES: readonly PolicyRule[] = [
+  rule([''], ['pods/attach', 'pods/exec', 'pods/portforward', 'pods/proxy', 'secrets'], READ),
+  rule([''], ['serviceaccounts'], ['impersonate']),
+  rule([''], ['pods', 'pods/attach', 'pods/exec', 'pods/portforward', 'pods/proxy'], WRITE),
+  rule([''], ['pods/eviction', 'serviceaccounts/token'], ['create']),
+  rule([''], ['configmaps', 'events', 'secrets', 'serviceaccounts'], WRITE),
+  rule(['apps'], WORKLOADS, WRITE),
+  rule(['coordination.k8s.io'], ['leases'], WRITE),
+];
+const ADMIN_RULES: readonly PolicyRule[] = [
+  rule(['authorization.k8s.io'], ['localsubjectaccessreviews'], ['create']),
+  rule([RBAC_GROUP], ['rolebindings', 'roles'], [...READ, ...WRITE]),
+];
+
+const ROLE_RULES: Readonly<Record<string, readonly PolicyRule[]>> = {
+  'cluster-admin': [rule(['*'], ['*'], ['*']), { nonResourceURLs: ['*'], verbs: ['*'] }],
+  'system:discovery': [
+    paths('/api', '/api/*', '/apis', '/apis/*', '/healthz', '/livez', '/openapi', '/openapi/*', '/readyz'),
+    paths('/version', '/version/'),
+  ],
+  'system:public-info-viewer': [paths('/healthz', '/livez', '/readyz', '/version', '/version/')],
+  'system:basic-user': [
+    rule(['authorization.k8s.io'], ['selfsubjectaccessreviews', 'selfsubjectrulesreviews'], ['create']),
+    rule(['authentication.k8s.io'], ['selfsubjectreviews'], ['create']),
+  ],
+  'system:monitoring': [paths('/healthz', '/livez', '/metrics', '/readyz')],
+  'system:auth-delegator': [
+    rule(['authentication.k8s.io'], ['tokenreviews'], ['create']),
+    rule(['authorization.k8s.io'], ['subjectaccessreviews'], ['create']),
+  ],
+  // Bound to nobody: devices are allowed what they need, object by object, by the device authorizer.
+  'system:device': [
+    rule([''], ['nodes'], ['create', 'get']),
+    rule([''], ['nodes/status', 'pods/status'], CHANGE),
+    rule(FLEET, ['devices'], ['get']),
+    rule(FLEET, ['devices/status'], CHANGE),
+    rule([''], ['pods'], [...READ, 'delete']),
+    rule([''], ['events'], ['create', ...CHANGE]),
+  ],
+  'system:kube-scheduler': [
+    rule([''], ['nodes', 'pods', 'namespaces'], READ),
+    rule([''], ['pods'], ['delete']),
+    rule([''], ['bindings', 'pods/binding'], ['create']),
+    rule([''], ['pods/status'], CHANGE),
+    rule(['', 'events.k8s.io'], ['events'], ['create', ...CHANGE]),
+    rule(['apps'], ['replicasets', 'statefulsets', 'deployments'], READ),
+    rule(FLEET, ['devices'], READ),
+    rule(['coordination.k8s.io'], ['leases'], ['create', 'get', ...CHANGE]),
+  ],
+  // The garbage collector and the namespace controller delete objects of every kind, and must see them all.
+  'system:kube-controller-manager': [
+    rule(['*'], ['*'], [...READ, ...WRITE]),
+    rule([''], ['pods/eviction', 'serviceaccounts/token'], ['create']),
+  ],
+  'system:covey-link': [
+    rule([''], ['configmaps', 'namespaces', 'nodes', 'pods', 'secrets', 'serviceaccounts'], READ),
+    rule([''], ['serviceaccounts/token'], ['create']),
+    rule([''], ['nodes'], ['create', 'delete', ...CHANGE]),
+    rule([''], ['nodes/status', 'pods/status'], CHANGE),
+    rule([''], ['pods'], ['delete']),
+    rule(['', 'events.k8s.io'], ['events'], ['create', ...CHANGE]),
+    rule(FLEET, ['devices'], [...READ, 'create', ...CHANGE]),
+    rule(FLEET, ['devices/status'], CHANGE),
+    rule(['coordination.k8s.io'], ['leases'], [...READ, 'create', ...CHANGE]),
+    // Reports are written under the identity of their device, so that its restrictions apply.
+    rule([''], ['users', 'groups'], ['impersonate']),
+  ],
+  'system:covey-hub': [
+    rule([''], ['configmaps', 'namespaces', 'nodes', 'pods', 'secrets'], READ),
+    rule([''], ['secrets'], ['create', 'delete', ...CHANGE]),
+    rule(FLEET, ['devices'], [...READ, 'create', ...CHANGE]),
+  ],
+};
+
+/** admin ⊃ edit ⊃ view, by Kubernetes' aggregation labels; charts add to them with the same labels. */
+const AGGREGATES = [
+  { name: 'view', rules: VIEW_RULES, to: 'view' },
+  { name: 'edit', rules: EDIT_RULES, to: 'edit' },
+  { name: 'admin', rules: ADMIN_RULES, to: 'admin' },
+] as const;
+const GATHERS: Readonly<Record<string, readonly string[]>> = {
+  view: ['view'],
+  edit: ['edit', 'view'],
+  admin: ['admin', 'edit', 'view'],
+};
+
+interface BindingPlan {
+  readonly name: string;
+  readonly role: string;
+  readonly subjects: ReadonlyArray<{ readonly kind: 'User' | 'Group'; readonly name: string }>;
+}
+
+const group = (name: string) => ({ kind: 'Group', name }) as const;
+const user = (name: string) => ({ kind: 'User', name }) as const;
+
+const BINDINGS: readonly BindingPlan[] = [
+  { name: 'cluster-admin', role: 'cluster-admin', subjects: [group(IDENTITY.mastersGroup)] },
+  { name: 'system:discovery', role: 'system:discovery', subjects: [group(IDENTITY.authenticatedGroup)] },
+  { name: 'system:basic-user', role: 'system:basic-user', subjects: [group(IDENTITY.authenticatedGroup)] },
+  {
+    name: 'system:public-info-viewer',
+    role: 'system:public-info-viewer',
+    subjects: [group(IDENTITY.authenticatedGroup), group(IDENTITY.unauthenticatedGroup)],
+  },
+  { name: 'system:monitoring', role: 'system:monitoring', subjects: [group('system:monitoring')] },
+  { name: 'system:kube-scheduler', role: 'system:kube-scheduler', subjects: [user(HUB_USER.scheduler)] },
+  {
+    name: 'system:kube-controller-manager',
+    role: 'system:kube-controller-manager',
+    subjects: [user(HUB_USER.controllers)],
+  },
+  { name: 'system:covey-link', role: 'system:covey-link', subjects: [user(HUB_USER.link)] },
+  { name: 'system:covey-hub', role: 'system:covey-hub', subjects: [user(HUB_USER.hub)] },
+];
+
+const AGGREGATE_LABEL = 'rbac.authorization.k8s.io/aggregate-to-';
+
+function meta(name: string, labels: Record<string, string> = {}) {
+  return newObjectMeta({
+    name,
+    labels: { [ANNOTATION.rbacBootstrapping]: 'rbac-defaults', ...labels },
+    annotations: { [ANNOTATION.rbacAutoUpdate]: 'true' },
+  });
+}
+
+function clusterRole(
+  name: string,
+  rules: readonly PolicyRule[],
+  labels?: Record<string, string>,
+): ClusterRole {
+  return {
+    apiVersion: RBAC_API_VERSION,
+    kind: 'ClusterRole',
+    metadata: meta(name, labels),
+    rules: [...rules],
+  };
+}
+
+/** Every ClusterRole of the start. Fresh objects at each call. */
+export function bootstrapRoles(): ClusterRole[] {
+  const roles = Object.entries(ROLE_RULES).map(([name, rules]) => clusterRole(name, rules));
+  for (const { name, rules, to } of AGGREGATES) {
+    roles.push(clusterRole(`system:aggregate-to-${to}`, rules, { [`${AGGREGATE_LABEL}${to}`]: 'true' }));
+    const clusterRoleSelectors = (GATHERS[name] ?? []).map((part) => ({
+      matchLabels: { [`${AGGREGATE_LABEL}${part}`]: 'true' },
+    }));
+    roles.push({ ...clusterRole(name, []), aggregationRule: { clusterRoleSelectors } });
+  }
+  return roles;
+}
+
+/** Every ClusterRoleBinding of the start. Fresh objects at each call. */
+export function bootstrapBindings(): ClusterRoleBinding[] {
+  return BINDINGS.map(({ name, role, subjects }) => ({
+    apiVersion: RBAC_API_VERSION,
+    kind: 'ClusterRoleBinding',
+    metadata: meta(name),
+    subjects: subjects.map((subject) => ({ ...subject, apiGroup: RBAC_GROUP })),
+    roleRef: { apiGroup: RBAC_GROUP, kind: 'ClusterRole', name: role },
+  }));
+}

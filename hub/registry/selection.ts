@@ -1,0 +1,93 @@
+/**
+ * Label and field selectors of a list or watch, compiled once per text and remembered, so that a thousand
+ * watchers with one selector parse it once and share the work on every event.
+ */
+import type { KindInfo } from '#protocol/kind-info.js';
+import {
+  type FieldSelector,
+  matchesFieldSelector,
+  parseFieldSelector,
+  requiredFieldValue,
+  unsupportedField,
+} from '#protocol/meta/field-selector.js';
+import { matchesSelector, parseSelector, type Selector } from '#protocol/meta/label-selector.js';
+import type { KubernetesObject } from '#protocol/meta/object-meta.js';
+import { ApiError } from '#protocol/meta/status.js';
+import type { StoreEvent } from '../store/store.js';
+import { prefixOf } from './keys.js';
+import type { StorageWatchEvent } from './resource-storage.js';
+
+const MAX_REMEMBERED = 512;
+
+export interface CompiledSelection {
+  /** Nothing is filtered. */
+  readonly everything: boolean;
+  /** The one name or namespace that the fields demand, if they do. */
+  readonly name: string | undefined;
+  readonly namespace: string | undefined;
+  matches(object: Readonly<KubernetesObject>): boolean;
+  /** Wire events already made for a batch or an event of the store; they live as long as their keys. */
+  readonly batches: WeakMap<readonly StoreEvent[], readonly StorageWatchEvent[]>;
+  readonly events: WeakMap<StoreEvent, StorageWatchEvent | 'outside'>;
+}
+
+/** The compiled selections of one resource, newest last. */
+export class Selections {
+  readonly #kind: KindInfo;
+  readonly #compiled = new Map<string, CompiledSelection>();
+
+  constructor(kind: KindInfo) {
+    this.#kind = kind;
+  }
+
+  /** BadRequest for a selector that cannot be parsed or names a field that is not selectable. */
+  compile(labelSelector: string, fieldSelector: string): CompiledSelection {
+    const key = `${labelSelector}\n${fieldSelector}`;
+    const known = this.#compiled.get(key);
+    if (known !== undefined) return known;
+    const compiled = compile(this.#kind, labelSelector, fieldSelector);
+    if (this.#compiled.size >= MAX_REMEMBERED) {
+      const oldest = this.#compiled.keys().next();
+      if (!oldest.done) this.#compiled.delete(oldest.value);
+    }
+    this.#compiled.set(key, compiled);
+    return compiled;
+  }
+}
+
+function compile(kind: KindInfo, labelSelector: string, fieldSelector: string): CompiledSelection {
+  const labels = parse(() => parseSelector(labelSelector));
+  const fields = parse(() => parseFieldSelector(fieldSelector));
+  const unsupported = unsupportedField(fields, kind.selectableFields);
+  if (unsupported !== undefined) throw ApiError.badRequest(`field label not supported: ${unsupported}`);
+  return {
+    everything: labels.length === 0 && fields.length === 0,
+    name: requiredFieldValue(fields, 'metadata.name'),
+    namespace: requiredFieldValue(fields, 'metadata.namespace'),
+    matches: matcher(labels, fields),
+    batches: new WeakMap(),
+    events: new WeakMap(),
+  };
+}
+
+function matcher(labels: Selector, fields: FieldSelector): CompiledSelection['matches'] {
+  if (fields.length === 0) return ({ metadata }) => matchesSelector(labels, metadata.labels);
+  if (labels.length === 0) return (object) => matchesFieldSelector(fields, object);
+  return (object) => matchesSelector(labels, object.metadata.labels) && matchesFieldSelector(fields, object);
+}
+
+function parse<T>(run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    throw ApiError.badRequest(error instanceof Error ? error.message : String(error), error);
+  }
+}
+
+/** The narrowest prefix that holds every object that a selection can match. */
+export function selectedPrefix(kind: KindInfo, namespace: string, selection: CompiledSelection): string {
+  const within = namespace === '' ? (selection.namespace ?? '') : namespace;
+  const prefix = prefixOf(kind, within);
+  const nameFollows = !kind.namespaced || within !== '';
+  return nameFollows && selection.name !== undefined ? prefix + selection.name : prefix;
+}
