@@ -184,7 +184,7 @@ export function createExecutor(dependencies: ExecutorDependencies): Executor {
       await runRecords.forget(context.uid);
       await records.forget(context.uid);
       await paths.removeAll(context.uid);
-      await desired.forget(context.uid);
+      if (context.desired !== undefined) await desired.forget(context.uid, context.desired.revision);
     },
   };
 

@@ -118,10 +118,11 @@ export class DesiredStore {
     });
   }
 
-  /** Drops a pod of which nothing is left on the device. */
-  forget(uid: string): Promise<void> {
+  /** Drops a pod of which nothing is left on the device, unless the hub has asked for something else since `revision`. */
+  forget(uid: string, revision: string): Promise<void> {
     return this.#serial(async () => {
-      if (!this.#pods.delete(uid)) return;
+      if (this.#pods.get(uid)?.revision !== revision) return;
+      this.#pods.delete(uid);
       await removeFileDurably(this.#path(uid));
     });
   }

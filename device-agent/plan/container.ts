@@ -19,6 +19,12 @@ export type ContainerOutcome = 'pending' | 'started' | 'succeeded' | 'failed';
 /** How long a failed pull is shown as ErrImagePull before it reads ImagePullBackOff. */
 const PULL_ERROR_SHOWN_MS = 1_500;
 
+/** Why a container of an exclusive pod waits. */
+export const LEASE_WAIT = {
+  reason: 'LeaseExpired',
+  message: 'the device holds no lease from the hub; pods of class exclusive wait for one',
+};
+
 export function planContainer(
   draft: PlanDraft,
   input: PlanInput,
@@ -30,6 +36,10 @@ export function planContainer(
   if (run.ended !== undefined) return planEnded(draft, input, assignment, roled, run, run.ended);
   if (container === undefined) return planCreation(draft, input, assignment, roled, run);
   if (container.state.status === 'created') {
+    if (mustNotStart(input, assignment)) {
+      draft.wait(run.name, LEASE_WAIT);
+      return 'pending';
+    }
     const failure = input.observed.activity.failures.get(`start-container/${container.state.id}`);
     draft.add({ action: 'start-container', container: run.name, id: container.state.id });
     draft.wait(run.name, failure ?? { reason: 'ContainerCreating' });
@@ -145,6 +155,10 @@ function planCreation(
     draft.wait(name, image.state === 'pulling' ? initialWait(assignment, roled) : imageWait(image, input));
     return 'pending';
   }
+  if (mustNotStart(input, assignment)) {
+    draft.wait(name, LEASE_WAIT);
+    return 'pending';
+  }
   const earlierLives = input.observed.containers.some((one) => one.state.key.name === name && isLive(one));
   if (activity.volumesRevision === undefined || earlierLives) {
     draft.wait(name, initialWait(assignment, roled));
@@ -154,6 +168,11 @@ function planCreation(
   draft.add({ action: 'create-container', container: name, attempt: run.attempt });
   draft.wait(name, failure ?? initialWait(assignment, roled));
   return 'pending';
+}
+
+/** An exclusive pod starts nothing before the hub has granted a lease and said what it still wants. */
+function mustNotStart(input: PlanInput, assignment: RunAssignment): boolean {
+  return assignment.failoverClass === 'exclusive' && !input.lease.mayStart;
 }
 
 function restarts(policy: RestartPolicy, ended: Termination): boolean {

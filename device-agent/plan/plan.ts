@@ -21,6 +21,8 @@ const STRAY_GRACE_MS = 30_000;
 /** Whether an exclusive pod may run here, and if not, since when. */
 export interface LeaseView {
   readonly mayRun: boolean;
+  /** Whether it may also be started; false while only an earlier agent's lease is left. */
+  readonly mayStart: boolean;
   /** Monotonic milliseconds at which whatever still lives must be dead; set while `mayRun` is false. */
   readonly deadline?: number;
 }

@@ -7,7 +7,7 @@ import type { PodSpec } from '#protocol/core/v1/pod.js';
 import type { RunAssignment } from '#protocol/link/assignment.js';
 import { containersInOrder, type RoledContainer, restartPolicyOf } from '../lib/pod-types.js';
 import { isLive, type ObservedPod } from '../observe/observed.js';
-import { planContainer } from './container.js';
+import { LEASE_WAIT, planContainer } from './container.js';
 import type { PlanDraft } from './draft.js';
 import type { PlanInput } from './plan.js';
 import { baseAttempt, currentRun, LOST, lostItsOnlyRun } from './runs.js';
@@ -59,11 +59,7 @@ function planWithoutLease(draft: PlanDraft, input: PlanInput, spec: PodSpec): vo
   const leftMs = Math.max(0, (lease.deadline ?? monotonic) - monotonic);
   const graceMs = Math.min(spec.terminationGracePeriodSeconds * 1000, leftMs);
   stopAll(draft, observed, [], { graceMs, why: 'lease' }, monotonic);
-  for (const { container } of containersInOrder(spec))
-    draft.wait(container.name, {
-      reason: 'LeaseExpired',
-      message: 'the device holds no lease from the hub; pods of class exclusive wait for one',
-    });
+  for (const { container } of containersInOrder(spec)) draft.wait(container.name, LEASE_WAIT);
 }
 
 function deadlinePassed(draft: PlanDraft, input: PlanInput, spec: PodSpec): boolean {

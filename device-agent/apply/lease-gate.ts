@@ -1,0 +1,127 @@
+/**
+ * Whether pods of class exclusive may run on this device now. They may while the device holds the hub's
+ * lease by its own monotonic clock; they may be *started* only by an agent that was itself granted one and
+ * has heard, since it connected, what the hub still wants.
+ *
+ * The end of the lease is also kept on tmpfs, on the kernel's monotonic clock: an agent that is started
+ * again lets its exclusive pods run to the end of the lease that the earlier one was granted, no longer.
+ */
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { z } from 'zod';
+import type { Clock } from '#protocol/lib/clock.js';
+import { AGENT_STOP_BUDGET_MS } from '#protocol/link/lease-policy.js';
+import { writeFileAtomic } from '../lib/atomic-file.js';
+import { readFileIfPresent } from '../lib/state-dir.js';
+import type { Link } from '../link/link.js';
+import type { LeaseView } from '../plan/plan.js';
+
+/** The kill at the end of the budget needs this long to be done. */
+const KILL_RESERVE_MS = 1_000;
+/** Assignments and removals that waited for this device arrive within this time of its connecting. */
+export const SETTLE_MS = 2_000;
+
+const carriedSchema = z.object({ endsAtMs: z.number() });
+
+export interface LeaseGateOptions {
+  readonly link: Pick<Link, 'lease' | 'connected' | 'onConnectionChange'>;
+  readonly clock: Clock;
+  /** On tmpfs, so that it cannot outlive a boot. */
+  readonly file: string;
+  /** The kernel's monotonic clock in milliseconds: the same for every process until the next boot. */
+  readonly kernelClock: () => number;
+  /** Called when the view may have changed. */
+  readonly changed: () => void;
+}
+
+export class LeaseGate implements Disposable {
+  readonly #options: LeaseGateOptions;
+  readonly #registrations: Disposable[];
+  /** End of a lease that an earlier agent held, on this agent's monotonic clock. */
+  readonly #carriedUntil: number;
+  #lostAt: number;
+  #connectedAt: number | undefined;
+  #writing: Promise<void> = Promise.resolve();
+
+  private constructor(options: LeaseGateOptions, carriedMs: number) {
+    this.#options = options;
+    const { link, clock, changed } = options;
+    const now = clock.monotonic();
+    this.#carriedUntil = now + carriedMs;
+    this.#lostAt = this.#carriedUntil;
+    this.#connectedAt = link.connected ? now : undefined;
+    this.#registrations = [
+      link.lease.onExpire(() => {
+        this.#lostAt = clock.monotonic();
+        changed();
+      }),
+      link.lease.onGrant(() => {
+        this.#carry();
+        changed();
+      }),
+      link.onConnectionChange((connected) => {
+        this.#connectedAt = connected ? clock.monotonic() : undefined;
+        if (connected) this.#registrations.push(clock.setTimer(SETTLE_MS, changed));
+        changed();
+      }),
+    ];
+    if (carriedMs > 0) this.#registrations.push(clock.setTimer(carriedMs, changed));
+    if (this.#connectedAt !== undefined) this.#registrations.push(clock.setTimer(SETTLE_MS, changed));
+  }
+
+  static async open(options: LeaseGateOptions): Promise<LeaseGate> {
+    const bytes = await readFileIfPresent(options.file);
+    let carriedMs = 0;
+    if (bytes !== undefined) {
+      const parsed = carriedSchema.safeParse(tryJson(bytes.toString('utf8')));
+      // Damaged means unknown, and unknown means no lease.
+      if (parsed.success) carriedMs = Math.max(0, parsed.data.endsAtMs - options.kernelClock());
+    }
+    await mkdir(dirname(options.file), { recursive: true, mode: 0o700 });
+    return new LeaseGate(options, carriedMs);
+  }
+
+  /** Whether all that waited at the hub for this device has had time to arrive. */
+  get settled(): boolean {
+    const { clock } = this.#options;
+    return this.#connectedAt !== undefined && clock.monotonic() - this.#connectedAt >= SETTLE_MS;
+  }
+
+  /** `toldNow`: the hub assigned this pod in the present session. */
+  view(toldNow: boolean): LeaseView {
+    const { link, clock } = this.#options;
+    const held = link.lease.remaining() > 0;
+    const mayRun = held || clock.monotonic() < this.#carriedUntil;
+    if (mayRun) return { mayRun, mayStart: held && (this.settled || toldNow) };
+    const lostAt = Math.max(this.#lostAt, this.#carriedUntil);
+    return { mayRun, mayStart: false, deadline: lostAt + AGENT_STOP_BUDGET_MS - KILL_RESERVE_MS };
+  }
+
+  /** Resolves when the last grant is written down. */
+  async flush(): Promise<void> {
+    await this.#writing;
+  }
+
+  #carry(): void {
+    const { link, file, kernelClock } = this.#options;
+    const endsAtMs = kernelClock() + link.lease.remaining();
+    this.#writing = this.#writing
+      .then(() => writeFileAtomic(file, JSON.stringify({ endsAtMs }), { durable: false }))
+      // Without the file a restarted agent stops its exclusive pods: safe, and the next grant tries again.
+      .catch(() => undefined);
+  }
+
+  [Symbol.dispose](): void {
+    for (const registration of this.#registrations) registration[Symbol.dispose]();
+    this.#registrations.length = 0;
+  }
+}
+
+function tryJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The schema refuses undefined: a damaged file reads as no lease.
+    return undefined;
+  }
+}
