@@ -20,7 +20,7 @@ export interface Platform {
   /** In OCI's words: 'amd64', 'arm64', 'arm'. */
   readonly architecture: string;
   /** 'v8', 'v7', 'v6', where the architecture has variants. */
-  readonly variant?: string;
+  readonly variant?: string | undefined;
 }
 
 export interface ImageStoreOptions {
