@@ -24,7 +24,9 @@ export interface Mark {
   readonly revision: number;
 }
 
-const markSchema = z.object({ layout: z.number().int(), revision: z.number().int().nonnegative() });
+/** All that the description has in common with those of other layouts. */
+const layoutSchema = z.object({ layout: z.number().int() });
+const markSchema = layoutSchema.extend({ revision: z.number().int().nonnegative() });
 
 const ROLLBACK_BYTES = 64;
 const ROLLBACK_LINE = /^void-above (\d{16}) ([0-9a-f]{8})\n/;
@@ -50,14 +52,14 @@ export class StoreDirectory {
   async readMark(): Promise<Mark | undefined> {
     const text = await readIfPresent(this.#markFile);
     if (text === undefined) return undefined;
-    let mark: Mark;
     try {
-      mark = markSchema.parse(JSON.parse(text));
+      const { layout } = layoutSchema.parse(JSON.parse(text));
+      assertLayout(this.path, layout);
+      return markSchema.parse(JSON.parse(text));
     } catch (cause) {
+      if (cause instanceof StoreError) throw cause;
       throw damaged(this.#markFile, 'it is not a store description', cause);
     }
-    assertLayout(this.path, mark.layout);
-    return mark;
   }
 
   async writeMark(revision: number): Promise<void> {

@@ -36,7 +36,12 @@ export function formatTable(results: readonly BenchResult[]): string {
     Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)),
   );
   return [header, widths.map((width) => '-'.repeat(width)), ...rows]
-    .map((row) => row.map((cell, column) => (cell ?? '').padEnd(widths[column] ?? 0)).join('  ').trimEnd())
+    .map((row) =>
+      row
+        .map((cell, column) => (cell ?? '').padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
     .join('\n');
 }
 

@@ -82,7 +82,12 @@ async function benchWriters(directory: string, writers: number): Promise<BenchRe
 }
 
 /** One group batch after the other, as large as the store's can be with so many writers. */
-async function rawRound(raw: Level<string, Buffer>, writers: number, round: number, values: Buffer[]): Promise<Round> {
+async function rawRound(
+  raw: Level<string, Buffer>,
+  writers: number,
+  round: number,
+  values: Buffer[],
+): Promise<Round> {
   const start = performance.now();
   const latencies: number[] = [];
   let writes = 0;
@@ -100,7 +105,12 @@ async function rawRound(raw: Level<string, Buffer>, writers: number, round: numb
 }
 
 /** Independent writers, each with one write under way. */
-async function storeRound(store: LevelStore, writers: number, round: number, values: Buffer[]): Promise<Round> {
+async function storeRound(
+  store: LevelStore,
+  writers: number,
+  round: number,
+  values: Buffer[],
+): Promise<Round> {
   const start = performance.now();
   const latencies: number[] = [];
   let writes = 0;
@@ -123,7 +133,9 @@ async function benchReads(directory: string): Promise<BenchResult[]> {
   const value = makeValues()[0] as Buffer;
   await using store = await openLevelStore({ directory, clock: systemClock });
   const object = Object.freeze({ kind: 'Pod' });
-  await Promise.all(Array.from({ length: pods }, (_, i) => store.create(keyOf(0, i), () => ({ object, bytes: value }))));
+  await Promise.all(
+    Array.from({ length: pods }, (_, i) => store.create(keyOf(0, i), () => ({ object, bytes: value }))),
+  );
   const lists: number[] = [];
   for (let i = 0; i < 200; i++) {
     const begin = performance.now();
@@ -136,7 +148,11 @@ async function benchReads(directory: string): Promise<BenchResult[]> {
   for (let i = 0; i < gets; i++) assert.ok(await store.get(keyOf(0, i % pods)));
   const seconds = (performance.now() - begin) / 1000;
   return [
-    { name: 'store: list of 5,000 entries, median', unit: 'ms', value: Number(percentile(lists, 0.5).toFixed(3)) },
+    {
+      name: 'store: list of 5,000 entries, median',
+      unit: 'ms',
+      value: Number(percentile(lists, 0.5).toFixed(3)),
+    },
     { name: 'store: point gets', unit: '1/s', value: Math.round(gets / seconds) },
   ];
 }
@@ -154,7 +170,8 @@ function keyOf(round: number, index: number): string {
 function makeValues(): Buffer[] {
   return Array.from({ length: 16 }, (_, seed) => {
     let text = '{"kind":"Pod","metadata":{"labels":{';
-    for (let i = 0; text.length < VALUE_BYTES - 2; i++) text += `"k${i}":"${Math.imul(seed * 7919 + i, 2654435761) >>> 0}",`;
+    for (let i = 0; text.length < VALUE_BYTES - 2; i++)
+      text += `"k${i}":"${Math.imul(seed * 7919 + i, 2654435761) >>> 0}",`;
     return Buffer.from(`${text.slice(0, VALUE_BYTES - 2)}}}`);
   });
 }
