@@ -62,6 +62,8 @@ export interface ResourceClient<T extends KubernetesObject> {
   /** Replaces by optimistic concurrency on metadata.resourceVersion. */
   update(object: T): Promise<T>;
   updateStatus(object: T): Promise<T>;
+  /** PUT to another subresource that shares the object's kind: `finalize` of a Namespace. */
+  updateSubresource(subresource: string, object: T): Promise<T>;
   patch(
     name: string,
     namespace: string | undefined,

@@ -174,6 +174,14 @@ export class FakeClient implements Client {
         check(known, object.metadata.resourceVersion);
         return save({ ...known, status: (object as Anything).status });
       },
+      updateSubresource: async (subresource, object) => {
+        await gate('update', objectKey(object), object, subresource);
+        check(find(objectKey(object)), object.metadata.resourceVersion);
+        const { finalizers } = (object as Anything).spec;
+        if (subresource === 'finalize' && !finalizers?.length && object.metadata.deletionTimestamp !== undefined)
+          return this.#write(name, 'DELETED', object) as T;
+        return save(object);
+      },
       patch: async (object, namespace, type: PatchType, patch, subresource = '') => {
         const key = joinKey(namespace, object);
         await gate('patch', key, patch, subresource);
