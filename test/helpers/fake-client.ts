@@ -178,7 +178,11 @@ export class FakeClient implements Client {
         await gate('update', objectKey(object), object, subresource);
         check(find(objectKey(object)), object.metadata.resourceVersion);
         const { finalizers } = (object as Anything).spec;
-        if (subresource === 'finalize' && !finalizers?.length && object.metadata.deletionTimestamp !== undefined)
+        if (
+          subresource === 'finalize' &&
+          !finalizers?.length &&
+          object.metadata.deletionTimestamp !== undefined
+        )
           return this.#write(name, 'DELETED', object) as T;
         return save(object);
       },
