@@ -73,7 +73,13 @@ class InProcessResource<T extends KubernetesObject> implements ResourceClient<T>
   async *watch(params: WatchParams): AsyncGenerator<ReadonlyArray<WatchEvent<T>>> {
     const { namespace, signal, ...query } = params;
     if (signal.aborted) return;
-    const result = await this.#call({ method: 'GET', verb: 'watch', namespace, query: { ...query, watch: true }, signal });
+    const result = await this.#call({
+      method: 'GET',
+      verb: 'watch',
+      namespace,
+      query: { ...query, watch: true },
+      signal,
+    });
     if (result.kind !== 'watch') throw unexpected(result);
     const { events, stop } = result;
     try {
@@ -91,7 +97,9 @@ class InProcessResource<T extends KubernetesObject> implements ResourceClient<T>
 
   async create(object: T): Promise<T> {
     const { namespace } = object.metadata;
-    return stored<T>(await this.#call({ method: 'POST', verb: 'create', namespace, body: object, contentType: JSON_TYPE }));
+    return stored<T>(
+      await this.#call({ method: 'POST', verb: 'create', namespace, body: object, contentType: JSON_TYPE }),
+    );
   }
 
   async createSubresource(
@@ -100,7 +108,15 @@ class InProcessResource<T extends KubernetesObject> implements ResourceClient<T>
     namespace: string | undefined,
     body: KubernetesObject,
   ): Promise<KubernetesObject> {
-    const result = await this.#call({ method: 'POST', verb: 'create', name, namespace, subresource, body, contentType: JSON_TYPE });
+    const result = await this.#call({
+      method: 'POST',
+      verb: 'create',
+      name,
+      namespace,
+      subresource,
+      body,
+      contentType: JSON_TYPE,
+    });
     if (result.kind !== 'object') throw unexpected(result);
     return result.object as KubernetesObject;
   }
@@ -113,10 +129,28 @@ class InProcessResource<T extends KubernetesObject> implements ResourceClient<T>
     return this.#put(object, 'status');
   }
 
-  async patch(name: string, namespace: string | undefined, type: PatchType, patch: unknown, subresource = ''): Promise<T> {
+  updateSubresource(subresource: string, object: T): Promise<T> {
+    return this.#put(object, subresource);
+  }
+
+  async patch(
+    name: string,
+    namespace: string | undefined,
+    type: PatchType,
+    patch: unknown,
+    subresource = '',
+  ): Promise<T> {
     const contentType = PATCH_CONTENT_TYPES[type];
     return stored<T>(
-      await this.#call({ method: 'PATCH', verb: 'patch', name, namespace, subresource, body: patch, contentType }),
+      await this.#call({
+        method: 'PATCH',
+        verb: 'patch',
+        name,
+        namespace,
+        subresource,
+        body: patch,
+        contentType,
+      }),
     );
   }
 
@@ -128,7 +162,15 @@ class InProcessResource<T extends KubernetesObject> implements ResourceClient<T>
   async #put(object: T, subresource: string): Promise<T> {
     const { name, namespace } = object.metadata;
     return stored<T>(
-      await this.#call({ method: 'PUT', verb: 'update', name, namespace, subresource, body: object, contentType: JSON_TYPE }),
+      await this.#call({
+        method: 'PUT',
+        verb: 'update',
+        name,
+        namespace,
+        subresource,
+        body: object,
+        contentType: JSON_TYPE,
+      }),
     );
   }
 

@@ -89,8 +89,10 @@ export function judge(before: DeviceMemory, seen: Observation): Judgement {
     };
   }
   const silent = seen.liveness === undefined || !seen.liveness.connected;
-  if (silent)
-    return { verdict: memory.deadAt === undefined ? 'waiting' : 'dead', memory, recheckAt: deadFrom };
+  if (silent) {
+    const verdict = memory.deadAt === undefined ? 'waiting' : 'dead';
+    return { verdict, memory: { ...memory, backSince: undefined }, recheckAt: deadFrom };
+  }
   if (memory.deadAt === undefined && memory.deaths === 0)
     return { verdict: 'alive', memory, recheckAt: deadFrom };
   return returning(memory, seen, deadFrom);
