@@ -69,7 +69,7 @@ export function selectorFromObject(selector: LabelSelector): Selector {
 }
 
 /** Whether the labels match; an absent selector matches nothing, an empty one everything. */
-export function matchesLabelSelector(
+export function labelSelectorMatches(
   selector: LabelSelector | undefined,
   labels: Labels | undefined,
 ): boolean {

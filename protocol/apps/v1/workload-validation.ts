@@ -3,7 +3,7 @@ import { podSpecDefaults } from '../../core/v1/pod-defaults.js';
 import { validatePodTemplate } from '../../core/v1/pod-validation.js';
 import { type FieldError, forbidden, invalid, required } from '../../meta/field-error.js';
 import { isIntOrPercent, isZeroIntOrPercent, percentOf } from '../../meta/int-or-string.js';
-import { matchesLabelSelector, validateLabelSelector } from '../../meta/label-selector.js';
+import { labelSelectorMatches, validateLabelSelector } from '../../meta/label-selector.js';
 import type { Deployment } from './deployment.js';
 import type { ReplicaSet } from './replica-set.js';
 
@@ -37,7 +37,7 @@ function commonErrors(workload: Deployment | ReplicaSet): FieldError[] {
     );
   }
   const labels = spec.template.metadata.labels ?? {};
-  if (requirements > 0 && selectorErrors.length === 0 && !matchesLabelSelector(selector, labels)) {
+  if (requirements > 0 && selectorErrors.length === 0 && !labelSelectorMatches(selector, labels)) {
     errors.push(
       invalid('spec.template.metadata.labels', labels, '`selector` does not match template `labels`'),
     );
