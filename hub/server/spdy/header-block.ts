@@ -70,7 +70,7 @@ function parsePairs(block: Buffer): Headers {
   return headers;
 }
 
-const ZLIB_HEADER = zlibHeader(SPDY3_DICTIONARY);
+const ZLIB_HEADER: Buffer = zlibHeader(SPDY3_DICTIONARY);
 /** An empty stored block: what a sync flush leaves, and what makes readers hand out the data before it. */
 const SYNC_MARKER = Buffer.from([0x00, 0x00, 0x00, 0xff, 0xff]);
 
@@ -87,7 +87,7 @@ export class HeaderWriter {
     const stored = Buffer.alloc(5);
     stored.writeUInt16LE(data.length, 1);
     stored.writeUInt16LE(~data.length & 0xffff, 3);
-    const parts = [stored, data, SYNC_MARKER];
+    const parts: Buffer[] = [stored, data, SYNC_MARKER];
     if (!this.#started) parts.unshift(ZLIB_HEADER);
     this.#started = true;
     return Buffer.concat(parts);
@@ -112,7 +112,7 @@ function adler32(data: Buffer): number {
   return ((b << 16) | a) >>> 0;
 }
 
-function uint32(value: number): Buffer {
+function uint32(value: number): Buffer<ArrayBuffer> {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(value);
   return bytes;
