@@ -104,6 +104,10 @@ export interface ObservedPod {
   readonly activity: PodActivity;
 }
 
+/**
+ * Whether processes of the container may be alive. `unknown` is what a creation that was cut off leaves
+ * behind: nothing runs in it, it is deleted and made again.
+ */
 export function isLive(container: ObservedContainer): boolean {
-  return container.state.status === 'running' || container.state.status === 'unknown';
+  return container.state.status === 'running';
 }

@@ -35,6 +35,11 @@ export function planContainer(
   const container = run.container;
   if (run.ended !== undefined) return planEnded(draft, input, assignment, roled, run, run.ended);
   if (container === undefined) return planCreation(draft, input, assignment, roled, run);
+  if (container.state.status === 'unknown') {
+    draft.add({ action: 'delete-container', id: container.state.id });
+    draft.wait(run.name, initialWait(assignment, roled));
+    return 'pending';
+  }
   if (container.state.status === 'created') {
     if (mustNotStart(input, assignment)) {
       draft.wait(run.name, LEASE_WAIT);

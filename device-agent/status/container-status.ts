@@ -27,7 +27,7 @@ export function containerStatus(input: ContainerStatusInput): ContainerStatus {
   const before = previousEnd(observed, run);
   const live =
     run.container !== undefined && run.container.state.status !== 'exited' ? run.container : undefined;
-  const running = live?.state.status === 'running' || live?.state.status === 'unknown';
+  const running = live?.state.status === 'running';
   const verdict = live && observed.activity.verdicts.get(live.state.id);
   const id =
     run.container?.state.id ?? run.ended?.containerId ?? before?.containerId ?? input.lastEnd?.containerId;
