@@ -1,0 +1,114 @@
+/**
+ * Writes what devices report as Kubernetes Events. The name of an Event is derived from what it is about, so a
+ * repeat finds it again after a restart of the hub; and it notes the last report that was counted, so that a
+ * report that comes twice counts once.
+ */
+import { createHash } from 'node:crypto';
+import type { Client } from '#hub/client/client.js';
+import { EVENTS } from '#hub/cache/resources.js';
+import type { Event } from '#protocol/core/v1/event.js';
+import type { Pod } from '#protocol/core/v1/pod.js';
+import type { Clock } from '#protocol/lib/clock.js';
+import type { ReportedEvent } from '#protocol/link/report.js';
+import { newObjectMeta } from '#protocol/meta/object-meta.js';
+import { isAlreadyExists, isNotFound } from '#protocol/meta/status.js';
+import { formatTime, parseTime } from '#protocol/meta/time.js';
+
+/** `<spool>/<sequence>` of the last report that was counted into an Event. */
+export const COUNTED_ANNOTATION = 'fleet.covey.dev/counted-report';
+const COMPONENT = 'covey-agent';
+const MAX_MESSAGE = 1_024;
+/** Clocks of boards may be off by years; a time this far from the hub's is not believed. */
+const MAX_CLOCK_ERROR_MS = 24 * 3600_000;
+
+/** Which report the events came in. */
+export interface ReportOrigin {
+  readonly device: string;
+  readonly spool: string;
+  readonly sequence: number;
+}
+
+export class DeviceEvents {
+  readonly #client: Client;
+  readonly #clock: Clock;
+
+  /** `client` acts as the hub. */
+  constructor(client: Client, clock: Clock) {
+    this.#client = client;
+    this.#clock = clock;
+  }
+
+  /** Resolves once it is counted. Rejects with the API's error. */
+  async write(pod: Pod, event: ReportedEvent, origin: ReportOrigin): Promise<void> {
+    const events = this.#client.resource<Event>(EVENTS);
+    const fresh = this.#make(pod, event, origin);
+    const { name, namespace } = fresh.metadata;
+    try {
+      await events.create(fresh);
+      return;
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error;
+    }
+    let before: Event;
+    try {
+      before = await events.get(name, namespace);
+    } catch (error) {
+      // It expired between the two calls: then this is the first of its kind again.
+      if (!isNotFound(error)) throw error;
+      await events.create(fresh);
+      return;
+    }
+    if (wasCounted(before, origin)) return;
+    await events.patch(name, namespace, 'merge', {
+      metadata: { annotations: fresh.metadata.annotations },
+      count: (before.count ?? 0) + event.count,
+      lastTimestamp: fresh.lastTimestamp,
+      message: fresh.message,
+    });
+  }
+
+  #make(pod: Pod, event: ReportedEvent, { device, spool, sequence }: ReportOrigin): Event {
+    const { name, namespace = 'default', uid } = pod.metadata;
+    const message = event.message.slice(0, MAX_MESSAGE);
+    const about = [uid, device, event.type, event.reason, event.fieldPath, message].join('\0');
+    const digest = createHash('sha256').update(about).digest('hex').slice(0, 16);
+    const time = formatTime(this.#timeOf(event.time));
+    return {
+      apiVersion: 'v1',
+      kind: 'Event',
+      metadata: newObjectMeta({
+        name: `${name.slice(0, 230)}.${digest}`,
+        namespace,
+        annotations: { [COUNTED_ANNOTATION]: `${spool}/${sequence}` },
+      }),
+      involvedObject: {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        name,
+        namespace,
+        uid,
+        ...(event.fieldPath === '' ? {} : { fieldPath: event.fieldPath }),
+      },
+      reason: event.reason,
+      message,
+      type: event.type,
+      source: { component: COMPONENT, host: device },
+      firstTimestamp: time,
+      lastTimestamp: time,
+      count: event.count,
+      reportingComponent: COMPONENT,
+      reportingInstance: device,
+    };
+  }
+
+  #timeOf(reported: string): number {
+    const now = this.#clock.now();
+    const time = parseTime(reported);
+    return time === undefined || Math.abs(time - now) > MAX_CLOCK_ERROR_MS ? now : time;
+  }
+}
+
+function wasCounted(event: Event, { spool, sequence }: ReportOrigin): boolean {
+  const [countedSpool, counted] = (event.metadata.annotations?.[COUNTED_ANNOTATION] ?? '').split('/');
+  return countedSpool === spool && Number(counted) >= sequence;
+}

@@ -1,0 +1,94 @@
+/** What hello and node report of a device make of its Node and Device objects. Pure. */
+import { type Node, type NodeCondition, type NodeStatus, nodeSchema } from '#protocol/core/v1/node.js';
+import { LABEL } from '#protocol/core/v1/well-known.js';
+import type { DeviceStatus } from '#protocol/fleet/v1alpha1/device.js';
+import { FLEET_LABEL } from '#protocol/fleet/v1alpha1/well-known.js';
+import type { Hello } from '#protocol/link/hello.js';
+import type { NodeReport } from '#protocol/link/node-report.js';
+import { newObjectMeta } from '#protocol/meta/object-meta.js';
+
+/** What is known of a device now. */
+export interface DeviceFacts {
+  readonly device: string;
+  readonly epoch: number;
+  readonly hello: Hello;
+  readonly report: NodeReport | undefined;
+}
+
+/** Labels of the Node. Those that the device asks for may not pose as Kubernetes' or the fleet's own. */
+export function nodeLabels({ device, hello, report }: DeviceFacts): Record<string, string> {
+  const info = report?.status.nodeInfo ?? hello.node.nodeInfo;
+  const asked = Object.entries(hello.labels).filter(([key, value]) => mayAsk(key) && isLabelValue(value));
+  const model = labelValue(report?.inventory?.model ?? '');
+  return {
+    ...Object.fromEntries(asked),
+    [LABEL.hostname]: device,
+    [LABEL.os]: info?.operatingSystem ?? 'linux',
+    ...(info === undefined ? {} : { [LABEL.arch]: info.architecture }),
+    ...(model === '' ? {} : { [FLEET_LABEL.board]: model }),
+    ...(labelValue(hello.profile) === '' ? {} : { [FLEET_LABEL.profile]: labelValue(hello.profile) }),
+  };
+}
+
+function mayAsk(key: string): boolean {
+  const [prefix = '', name] = key.split('/');
+  if (name === undefined) return isLabelValue(key) && key !== '';
+  return !/(^|\.)(kubernetes\.io|k8s\.io|covey\.dev)$/.test(prefix) && isLabelValue(name);
+}
+
+function isLabelValue(value: string): boolean {
+  return /^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$/.test(value) && value.length <= 63;
+}
+
+/** Text as a label's value: 'Raspberry Pi 4 Model B' → 'Raspberry-Pi-4-Model-B'. */
+function labelValue(text: string): string {
+  return text
+    .replace(/[^A-Za-z0-9_.-]+/g, '-')
+    .slice(0, 63)
+    .replace(/^[^A-Za-z0-9]+|[^A-Za-z0-9]+$/g, '');
+}
+
+export function newNode(facts: DeviceFacts): Node {
+  return nodeSchema.parse({
+    metadata: newObjectMeta({ name: facts.device, labels: nodeLabels(facts) }),
+    spec: { providerID: `covey://${facts.device}` },
+  });
+}
+
+/** The Node's status with everything that the device knows; conditions of others stay. */
+export function nodeStatus(current: NodeStatus, { hello, report }: DeviceFacts): NodeStatus {
+  const { conditions, ...reported } = report?.status ?? {};
+  return {
+    ...current,
+    ...hello.node,
+    ...reported,
+    ...(conditions === undefined ? {} : { conditions: mergeConditions(current.conditions ?? [], conditions) }),
+  };
+}
+
+/** A condition whose status, reason and message are as before keeps its times, so that nothing is written. */
+function mergeConditions(current: readonly NodeCondition[], reported: readonly NodeCondition[]): NodeCondition[] {
+  const own = new Map(reported.map((condition) => [condition.type, condition]));
+  const others = current.filter(({ type }) => !own.has(type));
+  const mine = reported.map((condition) => {
+    const before = current.find(({ type }) => type === condition.type);
+    if (before === undefined || before.status !== condition.status) return condition;
+    if (before.reason === condition.reason && before.message === condition.message) return before;
+    const { lastTransitionTime } = before;
+    return { ...condition, ...(lastTransitionTime === undefined ? {} : { lastTransitionTime }) };
+  });
+  return [...others, ...mine];
+}
+
+/** The Device's status with what the session says; presence and lease are the lifecycle's. */
+export function deviceStatus(current: DeviceStatus, { epoch, hello, report }: DeviceFacts): DeviceStatus {
+  const addresses = report?.status.addresses ?? hello.node.addresses;
+  return {
+    ...current,
+    bootID: hello.bootId,
+    epoch,
+    agentVersion: hello.agentVersion,
+    profile: hello.profile,
+    ...(addresses === undefined ? {} : { addresses }),
+  };
+}

@@ -1,0 +1,40 @@
+/**
+ * What a device's report makes of a pod's status. Pure. The device owns the status of its pods, except for
+ * conditions that others wrote (PodScheduled) and fields that only the hub knows; and a pod that has ended
+ * does not come back to life.
+ */
+import type { Pod, PodCondition, PodStatus } from '#protocol/core/v1/pod.js';
+import type { PodReport } from '#protocol/link/report.js';
+
+export type ReportVerdict =
+  | { readonly verdict: 'write'; readonly status: PodStatus }
+  /** Nothing would change. */
+  | { readonly verdict: 'same' }
+  /** The API has ended the pod (evicted, lost): the device must not go on running it. */
+  | { readonly verdict: 'ended' };
+
+export function judgeReport(pod: Pod, report: PodReport, same: (a: unknown, b: unknown) => boolean): ReportVerdict {
+  const { status: current } = pod;
+  const ended = current.phase === 'Succeeded' || current.phase === 'Failed';
+  const reportsEnd = report.status.phase === 'Succeeded' || report.status.phase === 'Failed';
+  if (ended && !reportsEnd) return { verdict: 'ended' };
+  const status = mergeStatus(current, report.status);
+  return same(status, current) ? { verdict: 'same' } : { verdict: 'write', status };
+}
+
+export function mergeStatus(current: PodStatus, reported: PodStatus): PodStatus {
+  const { qosClass, startTime, observedGeneration } = current;
+  return {
+    ...(qosClass === undefined ? {} : { qosClass }),
+    ...(startTime === undefined ? {} : { startTime }),
+    ...(observedGeneration === undefined ? {} : { observedGeneration }),
+    ...reported,
+    conditions: mergeConditions(current.conditions ?? [], reported.conditions ?? []),
+  };
+}
+
+/** Reported conditions by type over the current ones; those that the device does not report stay. */
+function mergeConditions(current: readonly PodCondition[], reported: readonly PodCondition[]): PodCondition[] {
+  const own = new Set(reported.map(({ type }) => type));
+  return [...current.filter(({ type }) => !own.has(type)), ...reported];
+}
