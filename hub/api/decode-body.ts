@@ -1,8 +1,9 @@
 /**
- * Bodies to values and objects: JSON or YAML by Content-Type (415 otherwise), then by the kind's schema with
+ * Bodies to values and objects: JSON, YAML or protobuf by Content-Type (415 otherwise), then by the kind's schema with
  * the field validation that the request asks for. In-process callers pass values, which skip the first step.
  */
 import { parse as parseYaml, YAMLParseError } from 'yaml';
+import type { z } from 'zod';
 import type { KindInfo } from '#protocol/kind-info.js';
 import { decodeObject } from '#protocol/meta/decode.js';
 import { DecodeError, decodeBySchema } from '#protocol/meta/decoder.js';
@@ -13,6 +14,7 @@ import type { ApiRequest, RequestBody } from './api-request.js';
 import { duplicateKeys } from './json-scan.js';
 import { parseMediaType } from './media-type.js';
 import { ACCEPTED } from './negotiate.js';
+import { decodeProtobuf, PROTOBUF } from './protobuf/decode.js';
 import { fieldValidationOf } from './request-options.js';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -25,7 +27,15 @@ interface DecodedValue {
 /** Reads and decodes a body that must be an object of this kind. */
 export async function decodeObjectBody(request: ApiRequest, info: KindInfo): Promise<KubernetesObject> {
   const body = await request.readBody();
-  return decodeAs(request, info, decodeValue(body, yamlOrJson(body.contentType)));
+  return decodeAs(request, info, decodeTyped(body, info.schema, info.kind));
+}
+
+/** Parses a body whose schema is known, which protobuf needs. */
+function decodeTyped(body: RequestBody, schema: z.core.$ZodType, kind: string): DecodedValue {
+  if (body.kind === 'bytes' && parseMediaType(body.contentType)?.type === PROTOBUF) {
+    return { value: decodeProtobuf(body.bytes, schema, kind), duplicateFields: [] };
+  }
+  return decodeValue(body, yamlOrJson(body.contentType));
 }
 
 /** Decodes a value (a patched object, say) as an object of this kind; problems become warnings or errors as asked for. */
@@ -43,7 +53,7 @@ export async function decodeDeleteOptions(request: ApiRequest): Promise<DeleteOp
   const body = await request.readBody();
   if (body.kind === 'bytes' && body.bytes.length === 0) return {};
   if (body.kind === 'value' && body.value === undefined) return {};
-  const { value } = decodeValue(body, yamlOrJson(body.contentType));
+  const { value } = decodeTyped(body, deleteOptionsSchema, 'DeleteOptions');
   try {
     return decodeBySchema(deleteOptionsSchema, value).value as DeleteOptions;
   } catch (error) {
@@ -95,6 +105,6 @@ function yamlOrJson(contentType: string): 'json' | 'yaml' {
     case 'text/yaml':
       return 'yaml';
     default:
-      throw ApiError.unsupportedMediaType(ACCEPTED);
+      throw ApiError.unsupportedMediaType([...ACCEPTED, PROTOBUF]);
   }
 }
