@@ -88,7 +88,10 @@ async function attempt(options: DownloadOptions): Promise<void> {
       await file.close();
     }
     if (size < blob.size)
-      throw new ImageError('RegistryUnavailable', `layer ${blob.digest} ended after ${size} of ${blob.size} bytes`);
+      throw new ImageError(
+        'RegistryUnavailable',
+        `layer ${blob.digest} ended after ${size} of ${blob.size} bytes`,
+      );
   }
   const digest = `sha256:${hash.digest('hex')}`;
   if (digest !== blob.digest) throw await damaged(options, `digest ${digest}`);

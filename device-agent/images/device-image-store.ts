@@ -5,7 +5,13 @@ import { Semaphore } from '../lib/semaphore.js';
 import { SharedTasks } from '../lib/shared-task.js';
 import { downloadBlob } from './blob-download.js';
 import { ImageRecords } from './image-records.js';
-import { ImageError, type ImageStore, type LocalImage, type PullOptions, type PullProgress } from './image-store.js';
+import {
+  ImageError,
+  type ImageStore,
+  type LocalImage,
+  type PullOptions,
+  type PullProgress,
+} from './image-store.js';
 import { LayerStore } from './layer-store.js';
 import {
   chooseManifest,
@@ -82,7 +88,9 @@ class DeviceImageStore implements ImageStore {
     const parsed = parseReference(reference);
     const name = formatReference(parsed);
     // Others' credentials must not open an image: only equal ones share the work.
-    const key = createHash('sha256').update(JSON.stringify([name, options.credentials])).digest('hex');
+    const key = createHash('sha256')
+      .update(JSON.stringify([name, options.credentials]))
+      .digest('hex');
     return this.#pulls.run(key, AbortSignal.any([options.signal, this.#closing.signal]), (signal) =>
       this.#pull(parsed, { ...options, signal }),
     );
@@ -101,12 +109,18 @@ class DeviceImageStore implements ImageStore {
     const configBody = await client.smallBlob(manifest.config.digest, MAX_CONFIG_BYTES);
     const configDigest = `sha256:${createHash('sha256').update(configBody).digest('hex')}`;
     if (configDigest !== manifest.config.digest)
-      throw new ImageError('DigestMismatch', `configuration ${manifest.config.digest} arrived as ${configDigest}`);
+      throw new ImageError(
+        'DigestMismatch',
+        `configuration ${manifest.config.digest} arrived as ${configDigest}`,
+      );
     const config = parseConfig(configBody);
     requirePlatform(config, this.#platform, name);
     const diffIds = config.rootfs.diff_ids;
     if (diffIds.length !== manifest.layers.length)
-      throw new ImageError('ErrImagePull', `${name}: ${manifest.layers.length} layers but ${diffIds.length} diff ids`);
+      throw new ImageError(
+        'ErrImagePull',
+        `${name}: ${manifest.layers.length} layers but ${diffIds.length} diff ids`,
+      );
     const held = [...diffIds, ...manifest.layers.map((layer) => layer.digest)];
     this.#hold(held, 1);
     try {

@@ -60,13 +60,20 @@ export type ParsedManifest =
 
 /** `mediaType` is the answer's Content-Type; the document's own field wins. Throws ImageError. */
 export function parseManifest(body: Uint8Array, mediaType: string): ParsedManifest {
-  const json = parseJson(body, 'manifest') as { mediaType?: string; manifests?: unknown; schemaVersion?: number };
+  const json = parseJson(body, 'manifest') as {
+    mediaType?: string;
+    manifests?: unknown;
+    schemaVersion?: number;
+  };
   const type = json.mediaType ?? mediaType.split(';')[0]?.trim() ?? '';
   if (type === MEDIA_TYPES.index || type === MEDIA_TYPES.dockerList || (type === '' && json.manifests))
     return { kind: 'index', manifests: check(indexSchema, json, 'index').manifests };
   if (type === MEDIA_TYPES.manifest || type === MEDIA_TYPES.dockerManifest || type === 'application/json')
     return { kind: 'manifest', manifest: check(manifestSchema, json, 'manifest') };
-  throw new ImageError('ErrImagePull', `unsupported manifest type "${type}": Covey takes OCI and Docker v2 schema 2`);
+  throw new ImageError(
+    'ErrImagePull',
+    `unsupported manifest type "${type}": Covey takes OCI and Docker v2 schema 2`,
+  );
 }
 
 /** Throws ImageError. */
@@ -75,7 +82,11 @@ export function parseConfig(body: Uint8Array): ImageConfig {
 }
 
 /** The best manifest for the board; throws ImageError WrongArchitecture that names what there is. */
-export function chooseManifest(candidates: readonly Descriptor[], host: Platform, reference: string): Descriptor {
+export function chooseManifest(
+  candidates: readonly Descriptor[],
+  host: Platform,
+  reference: string,
+): Descriptor {
   let best: { descriptor: Descriptor; rank: number } | undefined;
   for (const descriptor of candidates) {
     if (!descriptor.platform) continue;

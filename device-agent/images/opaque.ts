@@ -9,7 +9,11 @@ import { runCommand } from '../lib/command.js';
 import { unmountAll } from '../lib/mounts.js';
 
 /** `scratch` is a directory of its own on the layer's file system; directories are relative to `root`. */
-export async function markOpaque(root: string, directories: Iterable<string>, scratch: string): Promise<void> {
+export async function markOpaque(
+  root: string,
+  directories: Iterable<string>,
+  scratch: string,
+): Promise<void> {
   // An opaque root is no directory of the overlay: whoever mounts the layer leaves out what is below.
   const paths = [...directories].filter((path) => path !== '');
   if (paths.length === 0) return;
@@ -20,9 +24,11 @@ export async function markOpaque(root: string, directories: Iterable<string>, sc
   for (const path of [lower, upper, work, merged]) await mkdir(path, { recursive: true });
   const names = paths.map((_, index) => String(index));
   for (const name of names) await mkdir(join(lower, name));
-  await runCommand('mount', [
-    ...['-t', 'overlay', '-o', 'lowerdir=lower,upperdir=upper,workdir=work', 'covey-opaque', 'merged'],
-  ], { cwd: scratch });
+  await runCommand(
+    'mount',
+    [...['-t', 'overlay', '-o', 'lowerdir=lower,upperdir=upper,workdir=work', 'covey-opaque', 'merged']],
+    { cwd: scratch },
+  );
   try {
     for (const name of names) {
       await rmdir(join(merged, name));

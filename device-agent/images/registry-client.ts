@@ -70,7 +70,10 @@ export class RegistryClient {
     const from = Number(/^bytes (\d+)-/.exec(body.headers['content-range'] ?? '')?.[1] ?? Number.NaN);
     if (from === offset) return { body, from };
     body.destroy();
-    throw new ImageError('RegistryUnavailable', `the registry answered a range that was not asked for (${from})`);
+    throw new ImageError(
+      'RegistryUnavailable',
+      `the registry answered a range that was not asked for (${from})`,
+    );
   }
 
   async #body(response: IncomingMessage, limit: number): Promise<Buffer> {
@@ -133,7 +136,8 @@ export class RegistryClient {
 
   #unreachable(error: unknown): unknown {
     if (error instanceof ImageError || this.#options.signal.aborted) return error;
-    const message = error instanceof Error ? error.message || String(error.cause ?? error.name) : String(error);
+    const message =
+      error instanceof Error ? error.message || String(error.cause ?? error.name) : String(error);
     return new ImageError(
       'RegistryUnavailable',
       `registry ${this.#options.reference.registry} cannot be reached: ${message}`,
@@ -190,7 +194,9 @@ export class RegistryClient {
 /** ': <first message>' of a registry's error document, or nothing. */
 function registryMessage(body: Buffer): string {
   try {
-    const parsed = JSON.parse(body.toString('utf8')) as { errors?: Array<{ message?: string; code?: string }> };
+    const parsed = JSON.parse(body.toString('utf8')) as {
+      errors?: Array<{ message?: string; code?: string }>;
+    };
     const first = parsed.errors?.[0];
     const text = first?.message || first?.code;
     return text ? `: ${text.slice(0, 300)}` : '';

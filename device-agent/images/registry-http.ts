@@ -2,7 +2,7 @@
  * One HTTP exchange with a registry host: TLS with the host's own settings, an idle timeout, and bounded
  * bodies. Plain HTTP only for hosts that are configured so.
  */
-import { type IncomingMessage, request as httpRequest } from 'node:http';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { ImageError } from './image-store.js';
 import type { RegistryEndpoint } from './options.js';
@@ -22,7 +22,10 @@ export function exchange(request: HttpRequest): Promise<IncomingMessage> {
   const { url, endpoint } = request;
   const plain = url.protocol === 'http:';
   if (plain && endpoint?.plainHttp !== true)
-    throw new ImageError('ErrImagePull', `${url.host} asks for HTTP without TLS, which is not allowed for it`);
+    throw new ImageError(
+      'ErrImagePull',
+      `${url.host} asks for HTTP without TLS, which is not allowed for it`,
+    );
   return new Promise((resolve, reject) => {
     const options = {
       method: request.method ?? 'GET',

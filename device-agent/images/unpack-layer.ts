@@ -67,12 +67,17 @@ export async function unpackLayer(options: UnpackOptions): Promise<UnpackedLayer
     plain.stream.destroy();
     options.signal.throwIfAborted();
     // A damaged or missing decompressor ends the archive early: its own words say more.
-    const cause = await Promise.race([plain.complete.then(() => error), Promise.resolve(error)]).catch((e) => e);
+    const cause = await Promise.race([plain.complete.then(() => error), Promise.resolve(error)]).catch(
+      (e) => e,
+    );
     throw described(cause, options.diffId);
   }
   const diffId = `sha256:${hash.digest('hex')}`;
   if (diffId !== options.diffId)
-    throw new ImageError('DigestMismatch', `layer unpacks to ${diffId}, the image promises ${options.diffId}`);
+    throw new ImageError(
+      'DigestMismatch',
+      `layer unpacks to ${diffId}, the image promises ${options.diffId}`,
+    );
   await writer.finish();
   await markOpaque(options.root, writer.opaque, options.scratch);
   return {
