@@ -55,7 +55,8 @@ export function diskError(location: string, error: unknown): StoreError {
       { cause },
     );
   }
-  if (codeOf(cause) === 'LEVEL_CORRUPTION' || message.startsWith('Corruption:')) {
+  // LevelDB says "IO error" of a table that is missing, or empty and cannot be mapped.
+  if (/^Corruption: |^IO error: .*\.ldb: (Invalid argument|No such file)/.test(message)) {
     return damaged(location, message, cause);
   }
   return new StoreError('IO', `the disk of ${location} failed: ${message}; check the disk and the log`, {

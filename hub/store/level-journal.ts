@@ -31,10 +31,12 @@ import type { RevisionChain } from './revision-chain.js';
 import type { Sealing } from './sealing.js';
 import type { StoreError } from './store.js';
 import type { StoreDirectory } from './store-directory.js';
+import type { TableChecksums } from './table-checksums.js';
 
 export interface LevelJournalOptions {
   readonly directory: StoreDirectory;
   readonly database: Database;
+  readonly tables: TableChecksums;
   readonly chain: RevisionChain;
   readonly toEntry: (record: LogRecord) => StoredEntry;
   readonly sealing: Sealing | undefined;
@@ -123,16 +125,17 @@ export class LevelJournal implements Journal {
       });
       this.#chain.advance(step);
     }
-    await this.#mark();
+    await this.#mark(true);
   }
 
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#recovery;
     await this.#lastWrite;
-    if (this.#failure === undefined) await this.#mark();
+    const failed = this.#failure !== undefined;
     this.#failure = closed();
     await this.#database.close();
+    if (!failed) await this.#mark(false);
   }
 
   /** Carries out one LevelDB batch after the ones before it. `build` runs when it is its turn. */
@@ -217,11 +220,13 @@ export class LevelJournal implements Journal {
   }
 
   /** Notes how far the store is. Losing the note weakens a check at the next open, nothing else. */
-  async #mark(): Promise<void> {
+  async #mark(databaseIsOpen: boolean): Promise<void> {
+    const { directory, tables, logger } = this.#options;
     try {
-      await this.#options.directory.writeMark(this.#chain.last);
+      await tables.note(databaseIsOpen);
+      await directory.writeMark(this.#chain.last, tables.all);
     } catch (err) {
-      this.#options.logger.warn({ err }, 'the store description was not updated');
+      logger.warn({ err }, 'the store description was not updated');
     }
   }
 

@@ -15,6 +15,7 @@ import type { Sealing } from './sealing.js';
 import { type Store, StoreError } from './store.js';
 import { StoreCore, type StoreCoreOptions } from './store-core.js';
 import { StoreDirectory } from './store-directory.js';
+import { TableChecksums } from './table-checksums.js';
 import { type Decode, decodeJson, type MakeTombstone, stampResourceVersion } from './values.js';
 
 export interface LevelStoreOptions {
@@ -52,7 +53,7 @@ export async function openLevelStore(options: LevelStoreOptions): Promise<LevelS
   const { compaction = DEFAULT_COMPACTION } = options;
   const directory = new StoreDirectory(options.directory);
   const toEntry = entryReader(decode, sealing);
-  const { database, recovered } = await openDirectory(directory, toEntry);
+  const { database, recovered, tables } = await openDirectory(directory, toEntry);
   const { chain } = recovered;
   logger.info(
     { directory: directory.path, revision: recovered.revision, entries: recovered.entries.length },
@@ -60,7 +61,17 @@ export async function openLevelStore(options: LevelStoreOptions): Promise<LevelS
   );
   return new LevelStoreCore(
     {
-      journal: new LevelJournal({ directory, database, chain, toEntry, sealing, clock, logger, random }),
+      journal: new LevelJournal({
+        directory,
+        database,
+        tables,
+        chain,
+        toEntry,
+        sealing,
+        clock,
+        logger,
+        random,
+      }),
       recovered,
       clock,
       logger,
@@ -98,10 +109,14 @@ class LevelStoreCore extends StoreCore implements LevelStore {
 async function openDirectory(
   directory: StoreDirectory,
   toEntry: ToEntry,
-): Promise<{ database: Database; recovered: Scanned }> {
+): Promise<{ database: Database; recovered: Scanned; tables: TableChecksums }> {
   try {
     await directory.ensure();
     const mark = await directory.readMark();
+    const tables = new TableChecksums(directory.database, mark?.tables ?? []);
+    const problem = await tables.verify();
+    if (problem !== undefined) throw damaged(directory.path, problem);
+    await tables.note(false);
     const database = await openDatabase(directory.database, mark === undefined);
     try {
       const recovered = await recover(directory, database, toEntry);
@@ -111,9 +126,9 @@ async function openDirectory(
           `it ends at revision ${recovered.revision}, but revision ${mark.revision} was durable`,
         );
       }
-      await directory.writeMark(recovered.revision);
+      await directory.writeMark(recovered.revision, tables.all);
       await directory.sync();
-      return { database, recovered };
+      return { database, recovered, tables };
     } catch (error) {
       await database.close();
       throw error;

@@ -17,6 +17,7 @@ import { initialise } from './level-scan.js';
 import { decodeRecord, type LogRecord } from './record.js';
 import { StoreError } from './store.js';
 import { StoreDirectory } from './store-directory.js';
+import { TableChecksums } from './table-checksums.js';
 
 export interface RestoreOptions {
   readonly file: string;
@@ -80,8 +81,11 @@ async function build(directory: string, file: string, minRevision: number): Prom
     await copyRecords(input, header, database);
     const revision = Math.max(header.revision, minRevision) + REVISION_JUMP;
     await initialise(database, LAYOUT_VERSION, { compacted: revision, live: header.entries });
+    await database.close();
+    const tables = new TableChecksums(store.database, []);
+    await tables.note(false);
     await store.readRollback();
-    await store.writeMark(revision);
+    await store.writeMark(revision, tables.all);
     return { revision, entries: header.entries };
   } finally {
     await database.close();

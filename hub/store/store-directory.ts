@@ -2,9 +2,10 @@
  * The files of a store directory beside its database.
  *
  *     db/          LevelDB, see keys.ts
- *     store.json   { layout, revision }: the layout, and a revision that was durable when the file was
- *                  written, at creation, compaction and clean stop. A database behind it has lost writes
- *                  (a truncated log, a deleted file), which LevelDB alone would take for an old state.
+ *     store.json   { layout, revision, tables }: the layout; a revision that was durable when the file was
+ *                  written, at creation, compaction and clean stop; checksums, see table-checksums.ts. A
+ *                  database behind the revision has lost writes (a truncated log, a deleted file), which
+ *                  LevelDB alone would take for an old state.
  *     rollback     64 bytes, always present so that it can be overwritten in place on a full disk: names a
  *                  revision above which records are void, while a failed batch may still be in LevelDB's
  *                  log. Otherwise blank. A torn write of it reads as blank: the batch was then neither
@@ -18,15 +19,21 @@ import { syncDirectory, writeFileDurably } from './durable-file.js';
 import { damaged } from './errors.js';
 import { LAYOUT_VERSION } from './keys.js';
 import { StoreError } from './store.js';
+import type { TableChecksum } from './table-checksums.js';
 
 export interface Mark {
   readonly layout: number;
   readonly revision: number;
+  readonly tables: readonly TableChecksum[];
 }
 
 /** All that the description has in common with those of other layouts. */
 const layoutSchema = z.object({ layout: z.number().int() });
-const markSchema = layoutSchema.extend({ revision: z.number().int().nonnegative() });
+const tableSchema = z.object({ name: z.string(), bytes: z.number().int(), crc: z.number().int() });
+const markSchema = layoutSchema.extend({
+  revision: z.number().int().nonnegative(),
+  tables: z.array(tableSchema),
+});
 
 const ROLLBACK_BYTES = 64;
 const ROLLBACK_LINE = /^void-above (\d{16}) ([0-9a-f]{8})\n/;
@@ -62,8 +69,9 @@ export class StoreDirectory {
     }
   }
 
-  async writeMark(revision: number): Promise<void> {
-    await writeFileDurably(this.#markFile, `${JSON.stringify({ layout: LAYOUT_VERSION, revision })}\n`);
+  async writeMark(revision: number, tables: readonly TableChecksum[]): Promise<void> {
+    const mark: Mark = { layout: LAYOUT_VERSION, revision, tables };
+    await writeFileDurably(this.#markFile, `${JSON.stringify(mark)}\n`);
   }
 
   /** The revision above which records are void; undefined when there is none. Makes the file if missing. */
