@@ -6,7 +6,7 @@
  * A ClusterRole with an aggregation rule has the rules of all ClusterRoles that its selectors match.
  */
 import { IDENTITY } from '#protocol/core/v1/well-known.js';
-import { matchesLabelSelector } from '#protocol/meta/label-selector.js';
+import { labelSelectorMatches } from '#protocol/meta/label-selector.js';
 import { type KubernetesObject, objectKey } from '#protocol/meta/object-meta.js';
 import type { UserInfo } from '#protocol/meta/user-info.js';
 import type { ClusterRole } from '#protocol/rbac/v1/cluster-role.js';
@@ -108,7 +108,7 @@ export class RbacIndex {
     for (const other of this.#clusterRoles.values()) {
       if (other === role || other.aggregationRule !== undefined) continue;
       const labels = other.metadata.labels ?? {};
-      if (selectors.some((selector) => matchesLabelSelector(selector, labels))) rules.push(...other.rules);
+      if (selectors.some((selector) => labelSelectorMatches(selector, labels))) rules.push(...other.rules);
     }
     return rules;
   }

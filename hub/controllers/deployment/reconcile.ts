@@ -6,7 +6,7 @@ import type { Deployment } from '#protocol/apps/v1/deployment.js';
 import type { ReplicaSet } from '#protocol/apps/v1/replica-set.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
 import { ANNOTATION } from '#protocol/core/v1/well-known.js';
-import { matchesLabelSelector } from '#protocol/meta/label-selector.js';
+import { labelSelectorMatches } from '#protocol/meta/label-selector.js';
 import { controllerOf, objectKey } from '#protocol/meta/object-meta.js';
 import { isAlreadyExists, isConflict, isNotFound } from '#protocol/meta/status.js';
 import { BY_CONTROLLER, byController, ORPHANS, orphans } from '../../cache/indexes.js';
@@ -40,7 +40,7 @@ export function deploymentController(parts: ControllerParts): Controller {
         planClaims({
           owned: sets.byIndex(BY_CONTROLLER, deployment.metadata.uid),
           orphans: sets.byIndex(ORPHANS, deployment.metadata.namespace ?? ''),
-          matches: (set) => matchesLabelSelector(deployment.spec.selector, set.metadata.labels),
+          matches: (set) => labelSelectorMatches(deployment.spec.selector, set.metadata.labels),
           ownerDeleting: deployment.metadata.deletionTimestamp !== undefined,
         }),
       );
@@ -144,7 +144,7 @@ export function deploymentController(parts: ControllerParts): Controller {
       for (const deployment of deployments.list())
         if (
           deployment.metadata.namespace === set.metadata.namespace &&
-          matchesLabelSelector(deployment.spec.selector, set.metadata.labels)
+          labelSelectorMatches(deployment.spec.selector, set.metadata.labels)
         )
           controller.enqueue(objectKey(deployment));
   };

@@ -5,7 +5,7 @@
  */
 import type { ReplicaSet } from '#protocol/apps/v1/replica-set.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
-import { matchesLabelSelector } from '#protocol/meta/label-selector.js';
+import { labelSelectorMatches } from '#protocol/meta/label-selector.js';
 import { controllerOf, objectKey } from '#protocol/meta/object-meta.js';
 import { isConflict, isForbidden, isNotFound } from '#protocol/meta/status.js';
 import { BY_CONTROLLER, byController, ORPHANS, orphans } from '../../cache/indexes.js';
@@ -207,7 +207,7 @@ function keptFailure(set: ReplicaSet): Failure | undefined {
 }
 
 function matches(set: ReplicaSet, pod: Pod): boolean {
-  return matchesLabelSelector(set.spec.selector, pod.metadata.labels);
+  return labelSelectorMatches(set.spec.selector, pod.metadata.labels);
 }
 
 /** A namespace that is going away refuses new pods; that is no news to anybody. */
