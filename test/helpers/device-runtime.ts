@@ -119,7 +119,8 @@ export function makeSpec(
   };
 }
 
-function awaitExit(runtime: Runtime, id: string, timeoutMs: number): Promise<ContainerState> {
+/** Resolves when the container has exited; rejects when it is gone or after `timeoutMs`. */
+export function awaitExit(runtime: Runtime, id: string, timeoutMs: number): Promise<ContainerState> {
   return new Promise((resolve, reject) => {
     const finish = (settle: () => void) => {
       subscription[Symbol.dispose]();
