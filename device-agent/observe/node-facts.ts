@@ -136,16 +136,6 @@ export async function readBoardFacts(root = '/proc/device-tree'): Promise<BoardF
   };
 }
 
-/** Labels that every node carries; the hub lets a device ask for no others below kubernetes.io. */
-export function nodeLabels(facts: NodeFacts, name: string): Record<string, string> {
-  const { architecture = '', operatingSystem = 'linux' } = facts.nodeInfo ?? {};
-  return {
-    'kubernetes.io/arch': architecture,
-    'kubernetes.io/os': operatingSystem,
-    'kubernetes.io/hostname': name,
-  };
-}
-
 /** PRETTY_NAME of /etc/os-release. Pure. */
 export function osImage(osRelease: string): string {
   const quoted = /^PRETTY_NAME=(.*)$/m.exec(osRelease)?.[1] ?? 'Linux';
