@@ -67,7 +67,10 @@ const OPTIONS = {
   'claim-memory': { type: 'string', meaning: 'hollow: memory to claim (1Gi)' },
   'claim-pods': { type: 'string', meaning: 'hollow: number of pods to claim' },
   address: { type: 'string', meaning: 'address of this device (default: found)' },
-  'stop-pods-on-exit': { type: 'boolean', meaning: 'take everything down at the end, but keep what is wanted' },
+  'stop-pods-on-exit': {
+    type: 'boolean',
+    meaning: 'take everything down at the end, but keep what is wanted',
+  },
   'exit-with-parent': { type: 'boolean', meaning: 'end when the process that started this one does' },
   'no-color': { type: 'boolean', meaning: 'plain logs on a terminal' },
   help: { type: 'boolean', meaning: 'show this' },
@@ -101,7 +104,9 @@ export function parseConfig(
   };
   const name = (text('name') ?? hostname).toLowerCase();
   if (!NAME.test(name) || name.length > 63)
-    throw new UsageError(`--name ${name}: a device's name is made of a-z, 0-9 and '-', at most 63 characters`);
+    throw new UsageError(
+      `--name ${name}: a device's name is made of a-z, 0-9 and '-', at most 63 characters`,
+    );
   const podCidr = text('pod-cidr') ?? '10.88.0.0/24';
   if (!CIDR.test(podCidr)) throw new UsageError(`--pod-cidr ${podCidr}: not like 10.88.1.0/24`);
   const logLevel = text('log-level') ?? 'info';
@@ -126,11 +131,15 @@ export function parseConfig(
   };
 }
 
-function readValues(args: readonly string[], env: NodeJS.ProcessEnv): Record<string, string | boolean | undefined> {
+function readValues(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Record<string, string | boolean | undefined> {
   let parsed: Record<string, string | boolean | undefined>;
   try {
     const options = Object.fromEntries(Object.entries(OPTIONS).map(([flag, { type }]) => [flag, { type }]));
-    parsed = parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values as typeof parsed;
+    parsed = parseArgs({ args: [...args], options, strict: true, allowPositionals: false })
+      .values as typeof parsed;
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
   }
@@ -153,7 +162,9 @@ function joinConfig(
     throw new UsageError(`--hub ${hub}: not like https://hub:6443`);
   if (tokenFile === undefined) return undefined;
   if (ca === undefined && fingerprint === undefined)
-    throw new UsageError('--hub needs --ca FILE or --ca-fingerprint SHA256: without one any hub could pose as yours');
+    throw new UsageError(
+      '--hub needs --ca FILE or --ca-fingerprint SHA256: without one any hub could pose as yours',
+    );
   const trust = ca === undefined ? { fingerprint: fingerprint ?? '' } : { ca: readCa(ca) };
   return { hub, tokenFile, trust };
 }
@@ -181,13 +192,19 @@ function claimedFacts(text: (flag: keyof typeof OPTIONS) => string | undefined):
   };
 }
 
-function positive(flag: string, value: string | undefined, parse: (text: string) => number): number | undefined {
+function positive(
+  flag: string,
+  value: string | undefined,
+  parse: (text: string) => number,
+): number | undefined {
   if (value === undefined) return undefined;
   let number: number;
   try {
     number = parse(value);
   } catch (error) {
-    throw new UsageError(`--${flag} ${value}: ${error instanceof Error ? error.message : error}`, { cause: error });
+    throw new UsageError(`--${flag} ${value}: ${error instanceof Error ? error.message : error}`, {
+      cause: error,
+    });
   }
   if (!(number > 0)) throw new UsageError(`--${flag} ${value}: must be greater than 0`);
   return number;

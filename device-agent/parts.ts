@@ -1,7 +1,7 @@
 /** The device's four substitutes for reality, real or hollow, built for one configuration. */
 import { join } from 'node:path';
-import type { Clock } from '#protocol/lib/clock.js';
 import { HUB_REGISTRY_HOST } from '#protocol/fleet/v1alpha1/well-known.js';
+import type { Clock } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
 import type { AgentConfig } from './config.js';
 import type { ImageStore } from './images/image-store.js';

@@ -9,7 +9,7 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
-import type { Clock } from '#protocol/lib/clock.js';
+import type { Clock, Timer } from '#protocol/lib/clock.js';
 import { AGENT_STOP_BUDGET_MS } from '#protocol/link/lease-policy.js';
 import { writeFileAtomic } from '../lib/atomic-file.js';
 import { readFileIfPresent } from '../lib/state-dir.js';
@@ -41,6 +41,7 @@ export class LeaseGate implements Disposable {
   readonly #carriedUntil: number;
   #lostAt: number;
   #connectedAt: number | undefined;
+  #settling: Timer | undefined;
   #writing: Promise<void> = Promise.resolve();
 
   private constructor(options: LeaseGateOptions, carriedMs: number) {
@@ -61,12 +62,13 @@ export class LeaseGate implements Disposable {
       }),
       link.onConnectionChange((connected) => {
         this.#connectedAt = connected ? clock.monotonic() : undefined;
-        if (connected) this.#registrations.push(clock.setTimer(SETTLE_MS, changed));
+        this.#settling?.cancel();
+        this.#settling = connected ? clock.setTimer(SETTLE_MS, changed) : undefined;
         changed();
       }),
     ];
     if (carriedMs > 0) this.#registrations.push(clock.setTimer(carriedMs, changed));
-    if (this.#connectedAt !== undefined) this.#registrations.push(clock.setTimer(SETTLE_MS, changed));
+    if (this.#connectedAt !== undefined) this.#settling = clock.setTimer(SETTLE_MS, changed);
   }
 
   static async open(options: LeaseGateOptions): Promise<LeaseGate> {
@@ -114,6 +116,7 @@ export class LeaseGate implements Disposable {
   [Symbol.dispose](): void {
     for (const registration of this.#registrations) registration[Symbol.dispose]();
     this.#registrations.length = 0;
+    this.#settling?.cancel();
   }
 }
 

@@ -82,9 +82,12 @@ export class NodeReporter implements Disposable {
     if (diskAvailableBytes >= diskTotalBytes * COLLECT_BELOW_FREE_SHARE) return pressure;
     if (clock.monotonic() - this.#collectedAt < COLLECT_AGAIN_MS) return pressure;
     this.#collectedAt = clock.monotonic();
-    const target = diskTotalBytes * COLLECT_UNTIL_FREE_SHARE - diskAvailableBytes;
-    const freed = await images.collectGarbage(imagesInUse(), Math.ceil(target));
-    logger.info({ freedBytes: freed, wantedBytes: Math.ceil(target) }, 'the disk is getting full: removed unused images');
+    const target = Math.ceil(diskTotalBytes * COLLECT_UNTIL_FREE_SHARE);
+    const freed = await images.collectGarbage(imagesInUse(), target);
+    logger.info(
+      { freedBytes: freed, wantedFreeBytes: target },
+      'the disk is getting full: removed unused images',
+    );
     return await this.#options.pressure();
   }
 
