@@ -25,6 +25,7 @@ export const log: ResourceHandler = async ({ streams, clock }, request, target):
   checkHasLog(pod, container, options.previous);
   const open: StreamOpen = { kind: 'logs', podUid: pod.metadata.uid, container, ...options };
   const peer = await streams.open(device, open, request.signal);
+  cancelWhenAborted(peer, request.signal);
   const first = await firstFrame(peer, clock);
   return { kind: 'stream', contentType: 'text/plain', chunks: chunksOf(peer, first, options.limitBytes) };
 };
@@ -113,12 +114,24 @@ async function firstFrame(peer: StreamPeer, clock: Clock): Promise<First> {
       if (result.outcome === 'error') throw streamError(result);
     }
   } catch (error) {
-    await peer.close({ outcome: 'error', reason: 'Canceled', message: 'the log could not be read' });
+    await closeQuietly(peer);
     throw error;
   } finally {
     waited.abort();
   }
   return { iterator, pending };
+}
+
+/** A reader that leaves while the log is silent must not keep the stream open. */
+function cancelWhenAborted(peer: StreamPeer, signal: AbortSignal): void {
+  const cancel = () => void closeQuietly(peer);
+  if (signal.aborted) cancel();
+  else signal.addEventListener('abort', cancel, { once: true });
+}
+
+/** A stream that is lost already is closed as well. */
+async function closeQuietly(peer: StreamPeer): Promise<void> {
+  await peer.close({ outcome: 'error', reason: 'Canceled', message: 'the reader of the log is gone' }).catch(() => undefined);
 }
 
 async function* chunksOf(peer: StreamPeer, first: First, limitBytes: number | undefined): AsyncGenerator<Uint8Array> {
@@ -132,6 +145,6 @@ async function* chunksOf(peer: StreamPeer, first: First, limitBytes: number | un
       yield piece;
     }
   } finally {
-    await peer.close({ outcome: 'error', reason: 'Canceled', message: 'the reader of the log is gone' });
+    await closeQuietly(peer);
   }
 }
