@@ -3,8 +3,9 @@
  * in-process client (hub/client/in-process.ts) both make an ApiRequest and drive the same chain; neither
  * filters nor handlers know which one it was, except through `credentials` (HTTP only) and `upgrade`.
  */
-import type { Duplex } from 'node:stream';
+
 import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { KindInfo } from '#protocol/kind-info.js';
 import type { UserInfo } from '#protocol/meta/user-info.js';
 import type { Credentials } from '../authn/authenticator.js';
@@ -115,4 +116,10 @@ export function isLongRunning(request: ApiRequest): boolean {
   return info.verb === 'watch' || LONG_RUNNING_SUBRESOURCES.has(info.subresource);
 }
 
-const LONG_RUNNING_SUBRESOURCES: ReadonlySet<string> = new Set(['log', 'exec', 'attach', 'portforward', 'proxy']);
+const LONG_RUNNING_SUBRESOURCES: ReadonlySet<string> = new Set([
+  'log',
+  'exec',
+  'attach',
+  'portforward',
+  'proxy',
+]);

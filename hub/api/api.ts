@@ -85,7 +85,11 @@ export function createApi(options: ApiOptions): Api {
   const responder = new Responder({ negotiator: new Negotiator(), frames: new WatchFrames(), clock, logger });
   /** Requests that end only when somebody ends them. */
   const longRunning = new Set<HttpRequest>();
-  metrics.collect('apiserver_longrunning_requests', 'Watches, logs and streams under way.', () => longRunning.size);
+  metrics.collect(
+    'apiserver_longrunning_requests',
+    'Watches, logs and streams under way.',
+    () => longRunning.size,
+  );
 
   /** Never rejects. */
   async function serve(request: HttpRequest, response: ServerResponse): Promise<void> {
@@ -97,15 +101,26 @@ export function createApi(options: ApiOptions): Api {
       await responder.send(request, response, result);
     } catch (thrown) {
       if (request.upgrade !== undefined && request.upgrade.socket.destroyed) return;
-      responder.sendError(request, response, thrown instanceof ApiError ? thrown : unexpected(thrown, request));
+      responder.sendError(
+        request,
+        response,
+        thrown instanceof ApiError ? thrown : unexpected(thrown, request),
+      );
     } finally {
       if (long) longRunning.delete(request);
     }
   }
 
   function unexpected(thrown: unknown, request: HttpRequest): ApiError {
-    logger.error({ err: thrown, requestId: request.id, path: request.path }, 'an answer could not be written');
-    return new ApiError(500, 'InternalError', `Internal error occurred: the answer could not be written (request id ${request.id})`);
+    logger.error(
+      { err: thrown, requestId: request.id, path: request.path },
+      'an answer could not be written',
+    );
+    return new ApiError(
+      500,
+      'InternalError',
+      `Internal error occurred: the answer could not be written (request id ${request.id})`,
+    );
   }
 
   return {

@@ -6,12 +6,12 @@ import type { Filter, Handler } from './api-request.js';
 import { auditFilter } from './filters/audit.js';
 import { authenticationFilter } from './filters/authentication.js';
 import { authorizationFilter } from './filters/authorization.js';
+import type { ChainParts } from './filters/chain-parts.js';
 import { deadlineFilter } from './filters/deadline.js';
 import { impersonationFilter } from './filters/impersonation.js';
 import { limitsFilter } from './filters/limits.js';
 import { recoveryFilter } from './filters/recovery.js';
 import { requestInfoFilter } from './filters/request-info.js';
-import type { ChainParts } from './filters/chain-parts.js';
 
 export function requestChain(parts: ChainParts, dispatch: Handler): Handler {
   const filters: readonly Filter[] = [

@@ -57,7 +57,8 @@ export async function decodeDeleteOptions(request: ApiRequest): Promise<DeleteOp
   try {
     return decodeBySchema(deleteOptionsSchema, value).value as DeleteOptions;
   } catch (error) {
-    if (error instanceof DecodeError) throw ApiError.badRequest(`DeleteOptions cannot be decoded: ${error.message}`, error);
+    if (error instanceof DecodeError)
+      throw ApiError.badRequest(`DeleteOptions cannot be decoded: ${error.message}`, error);
     throw error;
   }
 }

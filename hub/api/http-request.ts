@@ -75,7 +75,8 @@ export class HttpRequest implements ApiRequest {
 
   warn(message: string): void {
     this.#warnings ??= [];
-    if (this.#warnings.length < MAX_WARNINGS && !this.#warnings.includes(message)) this.#warnings.push(message);
+    if (this.#warnings.length < MAX_WARNINGS && !this.#warnings.includes(message))
+      this.#warnings.push(message);
   }
 
   get warnings(): readonly string[] {
@@ -87,15 +88,18 @@ export class HttpRequest implements ApiRequest {
     const encoding = this.header('content-encoding');
     if (encoding !== undefined && encoding !== 'identity') {
       return Promise.reject(
-        new ApiError(415, 'UnsupportedMediaType', `content encoding ${JSON.stringify(encoding)} is not supported: send the body as it is`),
+        new ApiError(
+          415,
+          'UnsupportedMediaType',
+          `content encoding ${JSON.stringify(encoding)} is not supported: send the body as it is`,
+        ),
       );
     }
     const contentType = this.header('content-type') ?? '';
     return new Promise((resolve, reject) => {
       const chunks: Buffer[] = [];
       let size = 0;
-      const tooLarge = () =>
-        reject(ApiError.requestEntityTooLarge(`limit is ${MAX_BODY_BYTES} bytes`));
+      const tooLarge = () => reject(ApiError.requestEntityTooLarge(`limit is ${MAX_BODY_BYTES} bytes`));
       message.on('data', (chunk: Buffer) => {
         size += chunk.length;
         if (size <= MAX_BODY_BYTES) {
@@ -111,7 +115,12 @@ export class HttpRequest implements ApiRequest {
       });
       message.on('end', () => {
         if (size > MAX_BODY_BYTES) tooLarge();
-        else resolve({ kind: 'bytes', bytes: chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks), contentType });
+        else
+          resolve({
+            kind: 'bytes',
+            bytes: chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks),
+            contentType,
+          });
       });
       message.on('error', (cause) => reject(ApiError.badRequest('the request body broke off', cause)));
       message.on('close', () => {

@@ -47,7 +47,8 @@ export function duplicateKeys(text: string): readonly string[] {
         const keys = text.charCodeAt(index) === OPEN_OBJECT ? new Set<string>() : undefined;
         level = { keys, at: keys === undefined ? 0 : '' };
         levels.push(level);
-        if (levels.length > MAX_DEPTH) throw ApiError.badRequest(`the body is nested more than ${MAX_DEPTH} levels deep`);
+        if (levels.length > MAX_DEPTH)
+          throw ApiError.badRequest(`the body is nested more than ${MAX_DEPTH} levels deep`);
         break;
       }
       case CLOSE_OBJECT:

@@ -24,7 +24,7 @@ export const MEDIA_TYPES: Readonly<Record<Encoding, string>> = {
 };
 
 /** As Kubernetes lists them in 406 and 415 messages. */
-export const ACCEPTED: readonly string[] = ["application/json", "application/yaml"];
+export const ACCEPTED: readonly string[] = ['application/json', 'application/yaml'];
 
 const PLAIN_JSON: Negotiated = { encoding: 'json', view: undefined, viewVersion: '' };
 const VIEWS: ReadonlySet<string> = new Set(['Table', 'PartialObjectMetadata', 'PartialObjectMetadataList']);
@@ -90,7 +90,5 @@ export function wantsPretty(request: ApiRequest): boolean {
 export function acceptsGzip(request: ApiRequest): boolean {
   const header = request.header('accept-encoding');
   if (header === undefined || !header.includes('gzip')) return false;
-  return header
-    .split(',')
-    .some((part) => /^\s*gzip\s*(;|$)/.test(part) && !/;\s*q=0(\.0*)?\s*$/.test(part));
+  return header.split(',').some((part) => /^\s*gzip\s*(;|$)/.test(part) && !/;\s*q=0(\.0*)?\s*$/.test(part));
 }

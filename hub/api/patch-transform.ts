@@ -15,7 +15,12 @@ export const PATCH_TYPES: ReadonlyMap<string, PatchKind> = new Map([
 ]);
 
 /** The object with the patch applied; neither argument is changed. Throws ApiError for a patch that does not fit. */
-export function applyPatch(kind: PatchKind, info: KindInfo, current: Readonly<KubernetesObject>, patch: unknown): unknown {
+export function applyPatch(
+  kind: PatchKind,
+  info: KindInfo,
+  current: Readonly<KubernetesObject>,
+  patch: unknown,
+): unknown {
   switch (kind) {
     case 'json':
       return applyJsonPatch(current, patch);

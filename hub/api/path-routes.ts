@@ -2,13 +2,14 @@
  * Everything outside the resources: discovery, version, health, metrics, OpenAPI. GET and HEAD only; an
  * unknown path is 404.
  */
+
+import type { Logger } from '#protocol/lib/logger.js';
 import { ApiError } from '#protocol/meta/status.js';
-import type { HealthChecks } from '../server/health.js';
 import type { MetricsRegistry } from '../lib/metrics.js';
+import type { HealthChecks } from '../server/health.js';
 import type { ApiRequest, ApiResult } from './api-request.js';
 import type { Discovery } from './discovery/discovery.js';
 import type { PathRequestInfo } from './request-info.js';
-import type { Logger } from '#protocol/lib/logger.js';
 
 /** OpenAPI documents by path below /openapi/; undefined for an unknown path. */
 export type OpenApiDocuments = (path: string, accept: string) => OpenApiDocument | undefined;
@@ -42,12 +43,22 @@ export class PathRoutes {
       throw notFound();
     }
     if (verb !== 'get' && verb !== 'head') {
-      throw new ApiError(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource');
+      throw new ApiError(
+        405,
+        'MethodNotAllowed',
+        'the server does not allow this method on the requested resource',
+      );
     }
     if (known !== undefined) return known;
-    if (health !== null) return this.#health(request, health[1] as 'livez' | 'readyz' | 'healthz', health[2] ?? '');
+    if (health !== null)
+      return this.#health(request, health[1] as 'livez' | 'readyz' | 'healthz', health[2] ?? '');
     if (path === '/metrics') {
-      return { kind: 'raw', status: 200, contentType: 'text/plain; version=0.0.4; charset=utf-8', body: metrics.text() };
+      return {
+        kind: 'raw',
+        status: 200,
+        contentType: 'text/plain; version=0.0.4; charset=utf-8',
+        body: metrics.text(),
+      };
     }
     const document = openApi(path, request.header('accept') ?? '');
     if (document === undefined) throw notFound();
@@ -58,7 +69,11 @@ export class PathRoutes {
     return { kind: 'raw', status: 200, contentType: document.contentType, body: document.body, headers };
   }
 
-  async #health(request: ApiRequest, endpoint: 'livez' | 'readyz' | 'healthz', check: string): Promise<ApiResult> {
+  async #health(
+    request: ApiRequest,
+    endpoint: 'livez' | 'readyz' | 'healthz',
+    check: string,
+  ): Promise<ApiResult> {
     const { health, logger } = this.#parts;
     const { status, text, failures } = await health.answer(
       endpoint,

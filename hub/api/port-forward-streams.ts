@@ -32,7 +32,8 @@ export class PortForwardStreams implements Disposable {
   add(stream: SpdyStream): void {
     const type = stream.headers.get('streamtype');
     const port = Number(stream.headers.get('port'));
-    const half = (type === 'data' || type === 'error') && Number.isInteger(port) && port >= 1 && port <= 65535;
+    const half =
+      (type === 'data' || type === 'error') && Number.isInteger(port) && port >= 1 && port <= 65535;
     if (!half || (this.#pairs.size >= MAX_HALF_PAIRS && !this.#pairs.has(idOf(stream)))) {
       stream.reset(RESET.refusedStream);
       return;
@@ -75,7 +76,10 @@ export class PortForwardStreams implements Disposable {
 
 /** kubectl of before 1.5 sends no request id: its streams come in pairs, error first. */
 function idOf(stream: SpdyStream): string {
-  return stream.headers.get('requestid') ?? String(stream.headers.get('streamtype') === 'error' ? stream.id : stream.id - 2);
+  return (
+    stream.headers.get('requestid') ??
+    String(stream.headers.get('streamtype') === 'error' ? stream.id : stream.id - 2)
+  );
 }
 
 /** Copies both ways until the device's side ends; the client hanging up cancels the device's stream. */
@@ -85,7 +89,9 @@ async function join(data: SpdyStream, peer: StreamPeer): Promise<void> {
     await peer.end(STREAM_CHANNEL.stdin);
   })();
   // A lost client or device ends the other direction too; the reason shows there.
-  const uploaded = upload.catch(() => peer.close({ outcome: 'error', reason: 'Canceled', message: 'the client is gone' }));
+  const uploaded = upload.catch(() =>
+    peer.close({ outcome: 'error', reason: 'Canceled', message: 'the client is gone' }),
+  );
   try {
     for await (const { channel, data: chunk } of peer.frames) {
       if (channel === STREAM_CHANNEL.stdout && chunk.length > 0) await data.write(chunk);

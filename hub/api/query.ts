@@ -63,7 +63,9 @@ export class QueryParams {
       case 'false':
         return false;
       default:
-        throw ApiError.badRequest(`invalid value ${JSON.stringify(value)} for query parameter ${name}: want true or false`);
+        throw ApiError.badRequest(
+          `invalid value ${JSON.stringify(value)} for query parameter ${name}: want true or false`,
+        );
     }
   }
 

@@ -8,7 +8,8 @@ import type { RemoteTransport } from '../server/remote-transport.js';
 
 /** Settles when both sides are done; rejects only for bugs. */
 export async function bridgeRemoteCommand(transport: RemoteTransport, peer: StreamPeer): Promise<void> {
-  const cancel = () => ignoreLoss(peer.close({ outcome: 'error', reason: 'Canceled', message: 'the client is gone' }));
+  const cancel = () =>
+    ignoreLoss(peer.close({ outcome: 'error', reason: 'Canceled', message: 'the client is gone' }));
   if (transport.signal.aborted) cancel();
   else transport.signal.addEventListener('abort', cancel, { once: true });
   ignoreLoss(pumpInput(transport, peer));
@@ -17,8 +18,10 @@ export async function bridgeRemoteCommand(transport: RemoteTransport, peer: Stre
     const result = await outcomeOf(peer);
     if (transport.signal.aborted) return;
     const report = statusOf(result);
-    if (transport.version >= 4) await transport.write(STREAM_CHANNEL.error, Buffer.from(JSON.stringify(report)));
-    else if (report.status === 'Failure') await transport.write(STREAM_CHANNEL.error, Buffer.from(report.message ?? ''));
+    if (transport.version >= 4)
+      await transport.write(STREAM_CHANNEL.error, Buffer.from(JSON.stringify(report)));
+    else if (report.status === 'Failure')
+      await transport.write(STREAM_CHANNEL.error, Buffer.from(report.message ?? ''));
     await transport.close();
   } catch (error) {
     if (!transport.signal.aborted) throw error;
@@ -54,7 +57,11 @@ async function outcomeOf(peer: StreamPeer): Promise<StreamResult> {
     return await peer.result;
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    return { outcome: 'error', reason: 'InternalError', message: `the stream to the device was lost: ${why}` };
+    return {
+      outcome: 'error',
+      reason: 'InternalError',
+      message: `the stream to the device was lost: ${why}`,
+    };
   }
 }
 
@@ -73,7 +80,13 @@ export function statusOf(result: StreamResult) {
         details: { causes: [{ reason: 'ExitCode', message: String(result.exitCode) }] },
       };
     case 'error':
-      return { ...head, status: 'Failure' as const, message: result.message, reason: result.reason, code: 500 };
+      return {
+        ...head,
+        status: 'Failure' as const,
+        message: result.message,
+        reason: result.reason,
+        code: 500,
+      };
   }
 }
 

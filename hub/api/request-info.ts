@@ -103,7 +103,10 @@ function splitPath(path: string): string[] {
     try {
       return decodeURIComponent(segment);
     } catch (cause) {
-      throw ApiError.badRequest(`the path segment ${JSON.stringify(segment)} is not valid percent-encoding`, cause);
+      throw ApiError.badRequest(
+        `the path segment ${JSON.stringify(segment)} is not valid percent-encoding`,
+        cause,
+      );
     }
   });
 }

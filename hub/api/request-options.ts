@@ -83,12 +83,22 @@ export function listOptionsOf(request: ApiRequest): StorageListOptions {
     if (match !== 'Exact' && match !== 'NotOlderThan') {
       throw refuse('ListOptions', notSupported(field, match, ['Exact', 'NotOlderThan']));
     }
-    if (token !== '') throw refuse('ListOptions', forbidden(field, 'resourceVersionMatch is forbidden when continue is provided'));
+    if (token !== '')
+      throw refuse(
+        'ListOptions',
+        forbidden(field, 'resourceVersionMatch is forbidden when continue is provided'),
+      );
     if (resourceVersion === '') {
-      throw refuse('ListOptions', forbidden(field, 'resourceVersionMatch is forbidden unless resourceVersion is provided'));
+      throw refuse(
+        'ListOptions',
+        forbidden(field, 'resourceVersionMatch is forbidden unless resourceVersion is provided'),
+      );
     }
     if (match === 'Exact' && resourceVersion === '0') {
-      throw refuse('ListOptions', forbidden(field, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'));
+      throw refuse(
+        'ListOptions',
+        forbidden(field, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'),
+      );
     }
   }
   return {

@@ -56,7 +56,14 @@ export class Responder {
       case 'object': {
         const negotiated = this.#parts.negotiator.negotiate(withoutView(request));
         const body = encodeObject(result.object, negotiated.encoding, wantsPretty(request));
-        return this.#sendBytes(request, response, result.status, MEDIA_TYPES[negotiated.encoding], body, result.headers);
+        return this.#sendBytes(
+          request,
+          response,
+          result.status,
+          MEDIA_TYPES[negotiated.encoding],
+          body,
+          result.headers,
+        );
       }
       case 'raw': {
         const body = typeof result.body === 'string' ? Buffer.from(result.body) : result.body;
@@ -87,7 +94,11 @@ export class Responder {
       ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }),
     };
     const body = encodeObject(error.status, 'json', wantsPretty(request));
-    response.writeHead(error.code, { ...headers, 'content-type': 'application/json', 'content-length': String(body.length) });
+    response.writeHead(error.code, {
+      ...headers,
+      'content-type': 'application/json',
+      'content-length': String(body.length),
+    });
     response.end(request.method === 'HEAD' ? undefined : body);
   }
 
@@ -97,13 +108,25 @@ export class Responder {
     const pretty = wantsPretty(request);
     if (negotiated.view !== undefined) {
       const view = viewOfList(result.list, this.#viewContext(request, negotiated, result.resource));
-      return this.#sendBytes(request, response, 200, contentType, encodeObject(view, negotiated.encoding, pretty));
+      return this.#sendBytes(
+        request,
+        response,
+        200,
+        contentType,
+        encodeObject(view, negotiated.encoding, pretty),
+      );
     }
     const head = listHead(result);
     if (negotiated.encoding !== 'json' || pretty) {
       const list = JSON.parse(`${head.toString()}]}`) as { items: unknown[] };
       list.items = result.list.items.map(({ object }) => object);
-      return this.#sendBytes(request, response, 200, contentType, encodeObject(list, negotiated.encoding, pretty));
+      return this.#sendBytes(
+        request,
+        response,
+        200,
+        contentType,
+        encodeObject(list, negotiated.encoding, pretty),
+      );
     }
     const length = listLength(head, result);
     const slices = listSlices(head, result);
@@ -187,7 +210,11 @@ export class Responder {
   #viewContext(request: ApiRequest, negotiated: Negotiated, resource: ViewContext['resource']): ViewContext {
     const asked = request.query.text('includeObject');
     const includeObject: IncludeObject | undefined =
-      asked === '' || asked === 'Metadata' ? 'Metadata' : asked === 'None' || asked === 'Object' ? asked : undefined;
+      asked === '' || asked === 'Metadata'
+        ? 'Metadata'
+        : asked === 'None' || asked === 'Object'
+          ? asked
+          : undefined;
     if (includeObject === undefined) {
       const why = "must be 'Metadata', 'Object', 'None', or empty";
       throw refuse('TableOptions', invalid('includeObject', asked, why));

@@ -66,7 +66,8 @@ export function router(context: HandlerContext, paths: PathRoutes): Handler {
 function targetOf({ registry }: HandlerContext, info: ResourceRequestInfo, resource: KindInfo): Target {
   const namespace = resource.namespaced ? info.namespace : '';
   // The namespace of a Namespace object's own path is its name, not a place.
-  if (!resource.namespaced && info.namespace !== '' && resource.resource !== 'namespaces') throw ApiError.resourceNotFound();
+  if (!resource.namespaced && info.namespace !== '' && resource.resource !== 'namespaces')
+    throw ApiError.resourceNotFound();
   const named = !COLLECTION_VERBS.has(info.verb) && info.verb !== 'watch';
   if (resource.namespaced && namespace === '' && named) throw ApiError.resourceNotFound();
   if (resource.namespaced && namespace === '' && info.verb === 'create') throw notAllowed(resource, 'create');

@@ -55,7 +55,11 @@ export function viewOfEvent(object: Stored, context: ViewContext, first: boolean
 }
 
 function partial(object: Stored, version: string): object {
-  return { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${version}`, metadata: object['metadata'] };
+  return {
+    kind: 'PartialObjectMetadata',
+    apiVersion: `meta.k8s.io/${version}`,
+    metadata: object['metadata'],
+  };
 }
 
 function table(objects: readonly Stored[], metadata: object, context: ViewContext, columns: boolean): object {

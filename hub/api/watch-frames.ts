@@ -39,7 +39,8 @@ export class WatchFrames {
         size = 0;
       }
     }
-    if (pending.length > 0) pieces.push(pending.length === 1 ? (pending[0] as Buffer) : Buffer.concat(pending, size));
+    if (pending.length > 0)
+      pieces.push(pending.length === 1 ? (pending[0] as Buffer) : Buffer.concat(pending, size));
     if (pieces.length === 1) this.#batches.set(events, pieces);
     return pieces;
   }

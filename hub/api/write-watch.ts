@@ -23,7 +23,11 @@ export interface WatchWriter {
 }
 
 /** Settles when the watch is over. Rejects, before `begin`, with the ApiError of a watch that cannot begin. */
-export async function writeWatch(response: ServerResponse, result: WatchResult, writer: WatchWriter): Promise<void> {
+export async function writeWatch(
+  response: ServerResponse,
+  result: WatchResult,
+  writer: WatchWriter,
+): Promise<void> {
   const iterator = result.events[Symbol.asyncIterator]();
   response.once('close', result.stop);
   try {
@@ -66,7 +70,10 @@ async function refusedAtOnce(first: Promise<unknown>): Promise<void> {
 function drained(response: ServerResponse, { clock, logger }: WatchWriter): Promise<void> {
   return new Promise((resolve) => {
     const timer = clock.setTimer(STALLED_MS, () => {
-      logger.warn({ path: response.req.url, seconds: STALLED_MS / 1000 }, 'a watcher takes no data and is cut off');
+      logger.warn(
+        { path: response.req.url, seconds: STALLED_MS / 1000 },
+        'a watcher takes no data and is cut off',
+      );
       response.destroy();
     });
     const done = () => {

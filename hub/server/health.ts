@@ -31,7 +31,12 @@ export class HealthChecks {
   }
 
   /** `path` below the endpoint names one check; `exclude` names checks to leave out. */
-  async answer(endpoint: Endpoint, path: string, verbose: boolean, exclude: readonly string[]): Promise<HealthAnswer> {
+  async answer(
+    endpoint: Endpoint,
+    path: string,
+    verbose: boolean,
+    exclude: readonly string[],
+  ): Promise<HealthAnswer> {
     const ready = endpoint !== 'livez';
     let checks = this.#checks.filter((entry) => ready || !entry.readinessOnly);
     if (endpoint === 'readyz') {

@@ -97,7 +97,10 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       options.api.drain();
       for (const server of servers) server.closeIdleConnections();
       const timer = options.clock.setTimer(options.drainMs ?? DEFAULT_DRAIN_MS, () => {
-        options.logger.warn({ connections: sockets.size }, 'connections are cut: they did not end within the drain period');
+        options.logger.warn(
+          { connections: sockets.size },
+          'connections are cut: they did not end within the drain period',
+        );
         for (const socket of sockets) socket.destroy();
       });
       await Promise.all(closed);
@@ -106,7 +109,11 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   };
 }
 
-function buildServer(options: HttpServerOptions, sockets: Set<Socket>, state: { readonly draining: boolean }): Server {
+function buildServer(
+  options: HttpServerOptions,
+  sockets: Set<Socket>,
+  state: { readonly draining: boolean },
+): Server {
   const { api, extraRoutes, logger } = options;
   const server = createServer({
     ...secureContext(options.tls),
@@ -141,7 +148,9 @@ function buildServer(options: HttpServerOptions, sockets: Set<Socket>, state: { 
     socket.on('error', (error) => logger.debug({ err: error }, 'upgraded connection failed'));
     api.upgrade(request, socket, head);
   });
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => answerClientError(error, socket));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) =>
+    answerClientError(error, socket),
+  );
   server.on('secureConnection', (socket: TLSSocket) => {
     socket.on('error', (error) => logger.debug({ err: error }, 'connection failed'));
   });

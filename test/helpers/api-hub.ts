@@ -2,13 +2,12 @@
  * A hub's request path for tests: real registry over the memory store, real authentication and RBAC, real TLS
  * on a free loopback port; devices are fakes. Everything goes when the test ends.
  */
+
+import { generateKeyPairSync } from 'node:crypto';
 import { Agent, request } from 'node:https';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import type { Clock } from '#protocol/lib/clock.js';
-import { silentLogger } from '#protocol/lib/logger.js';
-import { KINDS } from '#protocol/kinds.js';
-import { type Api, createApi, type ApiOptions } from '#hub/api/api.js';
+import { type Api, type ApiOptions, createApi } from '#hub/api/api.js';
 import { createAuthenticator } from '#hub/authn/create-authenticator.js';
 import { writeKubeconfig } from '#hub/authn/kubeconfig.js';
 import { CertificateAuthority } from '#hub/authn/pki/certificate-authority.js';
@@ -19,7 +18,9 @@ import { openRegistry } from '#hub/registry/open-registry.js';
 import { type HttpServer, type HttpServerOptions, startHttpServer } from '#hub/server/http-server.js';
 import { createMemoryStore } from '#hub/store/memory-store.js';
 import type { Store } from '#hub/store/store.js';
-import { generateKeyPairSync } from 'node:crypto';
+import { KINDS } from '#protocol/kinds.js';
+import type { Clock } from '#protocol/lib/clock.js';
+import { silentLogger } from '#protocol/lib/logger.js';
 import { FakeDeviceStreams } from './fake-device-streams.js';
 import { tempDir } from './temp-dir.js';
 
@@ -48,7 +49,9 @@ export class ApiHub {
   readonly admin: KeyPairPem;
   readonly #agent: Agent;
 
-  private constructor(parts: Pick<ApiHub, 'directory' | 'api' | 'server' | 'authority' | 'store' | 'streams' | 'admin'>) {
+  private constructor(
+    parts: Pick<ApiHub, 'directory' | 'api' | 'server' | 'authority' | 'store' | 'streams' | 'admin'>,
+  ) {
     this.directory = parts.directory;
     this.api = parts.api;
     this.server = parts.server;
@@ -63,7 +66,10 @@ export class ApiHub {
     const directory = await tempDir(t);
     const clock = options.clock ?? systemClock;
     const store = options.store ?? createMemoryStore({ clock });
-    const authority = await CertificateAuthority.open({ directory: join(directory, 'pki'), clock: systemClock });
+    const authority = await CertificateAuthority.open({
+      directory: join(directory, 'pki'),
+      clock: systemClock,
+    });
     const tokens = new ServiceAccountTokens({
       key: generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey,
       issuer: 'https://covey.test',
@@ -72,7 +78,12 @@ export class ApiHub {
       lookup: async () => undefined,
       newId: () => 'token',
     });
-    const { registry, authorizer, ...opened } = await openRegistry({ store, clock, logger: silentLogger, tokens });
+    const { registry, authorizer, ...opened } = await openRegistry({
+      store,
+      clock,
+      logger: silentLogger,
+      tokens,
+    });
     const streams = new FakeDeviceStreams();
     const api = createApi({
       registry,
@@ -128,7 +139,10 @@ export class ApiHub {
     agent: Agent = this.#agent,
   ): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const text = body === undefined || typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body);
+      const text =
+        body === undefined || typeof body === 'string' || body instanceof Uint8Array
+          ? body
+          : JSON.stringify(body);
       const outgoing = request(
         {
           host: '127.0.0.1',
@@ -144,7 +158,12 @@ export class ApiHub {
           incoming.on('error', reject);
           incoming.on('end', () => {
             const all = Buffer.concat(chunks).toString();
-            resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, text: all, json: () => JSON.parse(all) });
+            resolve({
+              status: incoming.statusCode ?? 0,
+              headers: incoming.headers,
+              text: all,
+              json: () => JSON.parse(all),
+            });
           });
         },
       );

@@ -17,7 +17,8 @@ export async function fakeCommands(peer: StreamPeer): Promise<StreamResult> {
       for (const line of ['one', 'two', 'three']) await peer.write(stdout, Buffer.from(`${line}\n`));
       return open.follow ? untilCancelled(peer) : { outcome: 'ok' };
     case 'port-forward':
-      if (open.port === 1) return { outcome: 'error', reason: 'InternalError', message: 'connection refused' };
+      if (open.port === 1)
+        return { outcome: 'error', reason: 'InternalError', message: 'connection refused' };
       return cat(peer);
     case 'attach':
       return cat(peer);

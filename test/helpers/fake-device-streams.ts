@@ -4,7 +4,13 @@
  */
 import type { DeviceStreams } from '#hub/api/device-streams.js';
 import { FlowQueue } from '#hub/lib/flow-queue.js';
-import type { StreamFrame, StreamHandler, StreamOpen, StreamPeer, StreamResult } from '#protocol/link/stream.js';
+import type {
+  StreamFrame,
+  StreamHandler,
+  StreamOpen,
+  StreamPeer,
+  StreamResult,
+} from '#protocol/link/stream.js';
 import { ApiError } from '#protocol/meta/status.js';
 
 const CREDIT = 64 * 1024;

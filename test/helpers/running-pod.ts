@@ -12,7 +12,13 @@ export interface RunningPodOptions {
 export async function runningPod(hub: ApiHub, name: string, options: RunningPodOptions = {}): Promise<void> {
   const { containers = ['main'], device = 'kitchen-1', phase = 'Running' } = options;
   const state = options.state ?? { running: { startedAt: '2026-01-01T00:00:00Z' } };
-  await must(hub, 'POST', '/api/v1/namespaces/default/serviceaccounts', { metadata: { name: 'default' } }, [201, 409]);
+  await must(
+    hub,
+    'POST',
+    '/api/v1/namespaces/default/serviceaccounts',
+    { metadata: { name: 'default' } },
+    [201, 409],
+  );
   await must(hub, 'POST', '/api/v1/namespaces/default/pods', {
     metadata: { name },
     spec: { containers: containers.map((container) => ({ name: container, image: 'busybox' })) },
@@ -44,7 +50,14 @@ export async function runningPod(hub: ApiHub, name: string, options: RunningPodO
   );
 }
 
-async function must(hub: ApiHub, method: string, path: string, body: object, statuses: readonly number[] = [201]): Promise<void> {
+async function must(
+  hub: ApiHub,
+  method: string,
+  path: string,
+  body: object,
+  statuses: readonly number[] = [201],
+): Promise<void> {
   const answer = await hub.send(method, path, body);
-  if (!statuses.includes(answer.status)) throw new Error(`${method} ${path}: ${answer.status} ${answer.text}`);
+  if (!statuses.includes(answer.status))
+    throw new Error(`${method} ${path}: ${answer.status} ${answer.text}`);
 }

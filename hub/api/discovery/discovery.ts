@@ -29,12 +29,26 @@ export class Discovery {
     add('/api', apiVersions(kinds));
     add('/apis', apiGroupList(kinds));
     for (const { group, versions } of groupsOf(kinds)) {
-      if (group !== '') add(`/apis/${group}`, { kind: 'APIGroup', apiVersion: 'v1', ...apiGroup({ group, versions }) });
+      if (group !== '')
+        add(`/apis/${group}`, { kind: 'APIGroup', apiVersion: 'v1', ...apiGroup({ group, versions }) });
       for (const version of versions) {
-        add(group === '' ? `/api/${version}` : `/apis/${group}/${version}`, apiResourceList(kinds, group, version));
+        add(
+          group === '' ? `/api/${version}` : `/apis/${group}/${version}`,
+          apiResourceList(kinds, group, version),
+        );
       }
     }
-    add('/', { paths: [...this.#plain.keys(), '/healthz', '/livez', '/metrics', '/openapi/v2', '/openapi/v3', '/readyz'].sort() });
+    add('/', {
+      paths: [
+        ...this.#plain.keys(),
+        '/healthz',
+        '/livez',
+        '/metrics',
+        '/openapi/v2',
+        '/openapi/v3',
+        '/readyz',
+      ].sort(),
+    });
     for (const version of AGGREGATED_VERSIONS) {
       const apiVersion = `apidiscovery.k8s.io/${version}`;
       this.#aggregated.set(`/api ${version}`, document(aggregated(kinds, true, apiVersion)));

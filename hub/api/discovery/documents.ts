@@ -53,7 +53,12 @@ export function apiResourceList(kinds: readonly KindInfo[], group: string, versi
       },
       ...kind.subresources.map((subresource) => legacySubresource(kind, subresource)),
     ]);
-  return { kind: 'APIResourceList', apiVersion: 'v1', groupVersion: formatApiVersion({ group, version }), resources };
+  return {
+    kind: 'APIResourceList',
+    apiVersion: 'v1',
+    groupVersion: formatApiVersion({ group, version }),
+    resources,
+  };
 }
 
 function legacySubresource(parent: KindInfo, { name, group, version, kind, verbs }: SubresourceInfo): object {

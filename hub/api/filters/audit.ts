@@ -81,7 +81,8 @@ export function auditFilter({ audit }: Pick<ChainParts, 'audit'>): Filter {
       audit === undefined
         ? next
         : async (request) => {
-            const quiet = request.info.verb === 'get' || request.info.verb === 'list' || request.info.verb === 'watch';
+            const quiet =
+              request.info.verb === 'get' || request.info.verb === 'list' || request.info.verb === 'watch';
             try {
               const result = await next(request);
               if (!quiet) audit.record(request, 'status' in result ? result.status : 200);

@@ -3,7 +3,6 @@
  * logs, exec …) are exempt; they have limits of their own. One timer sweeps all requests under way, because a
  * timer per request would cost more than the request.
  */
-import type { Timer } from '#protocol/lib/clock.js';
 import { ApiError } from '#protocol/meta/status.js';
 import { type ApiRequest, type Filter, isLongRunning } from '../api-request.js';
 import type { ChainParts } from './chain-parts.js';
@@ -18,12 +17,17 @@ interface Pending {
 
 export function deadlineFilter({ clock }: Pick<ChainParts, 'clock'>): Filter {
   const pending = new Set<Pending>();
-  let timer: Timer | undefined;
+  let sweeping = false;
   const sweep = () => {
-    timer = undefined;
+    sweeping = false;
     const now = clock.monotonic();
     for (const entry of pending) if (entry.deadline <= now) entry.expire();
-    if (pending.size > 0) timer = clock.setTimer(SWEEP_MS, sweep);
+    if (pending.size > 0) sweepLater();
+  };
+  const sweepLater = () => {
+    if (sweeping) return;
+    sweeping = true;
+    clock.setTimer(SWEEP_MS, sweep);
   };
   return {
     name: 'deadline',
@@ -35,13 +39,15 @@ export function deadlineFilter({ clock }: Pick<ChainParts, 'clock'>): Filter {
           deadline: clock.monotonic() + limit,
           expire: () => {
             pending.delete(entry);
-            const error = ApiError.timeout(`request did not complete within the allotted timeout of ${limit / 1000}s`);
+            const error = ApiError.timeout(
+              `request did not complete within the allotted timeout of ${limit / 1000}s`,
+            );
             request.abort(error);
             reject(error);
           },
         };
         pending.add(entry);
-        timer ??= clock.setTimer(SWEEP_MS, sweep);
+        sweepLater();
         next(request).then(
           (result) => {
             pending.delete(entry);
@@ -63,7 +69,9 @@ function timeoutOf(request: ApiRequest): number {
   if (text === undefined || text === '') return DEFAULT_MS;
   const units: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
   if (!/^(\d+(\.\d+)?(h|ms|m|s))+$/.test(text) && text !== '0') {
-    throw ApiError.badRequest(`invalid timeout specified in the request URL: ${JSON.stringify(text)}, want a duration such as 30s`);
+    throw ApiError.badRequest(
+      `invalid timeout specified in the request URL: ${JSON.stringify(text)}, want a duration such as 30s`,
+    );
   }
   let total = 0;
   for (const [, amount, , unit] of text.matchAll(/(\d+(\.\d+)?)(h|ms|m|s)/g)) {

@@ -18,7 +18,10 @@ export function impersonationFilter({ authorizer }: Pick<ChainParts, 'authorizer
       if (request.credentials === undefined) return next(request);
       const username = request.header('impersonate-user');
       if (username === undefined) {
-        if (request.header('impersonate-group') !== undefined || request.header('impersonate-uid') !== undefined) {
+        if (
+          request.header('impersonate-group') !== undefined ||
+          request.header('impersonate-uid') !== undefined
+        ) {
           throw ApiError.badRequest('requested to impersonate a group or uid without impersonating a user');
         }
         return next(request);
@@ -27,7 +30,11 @@ export function impersonationFilter({ authorizer }: Pick<ChainParts, 'authorizer
       const target = targetOf(request, username);
       for (const wanted of checksOf(target, request.header('impersonate-group') !== undefined)) {
         const attributes: ResourceAttributes = {
-          kind: 'resource', user: real, verb: 'impersonate', version: 'v1', ...wanted,
+          kind: 'resource',
+          user: real,
+          verb: 'impersonate',
+          version: 'v1',
+          ...wanted,
         };
         const verdict = authorizer.authorize(attributes);
         if (verdict.decision !== 'Allow') throw forbiddenError(attributes, verdict.reason);
@@ -47,7 +54,10 @@ function targetOf(request: ApiRequest, username: string): UserInfo {
     asked.length > 0 || account === null
       ? asked
       : ['system:serviceaccounts', `system:serviceaccounts:${account[1]}`];
-  const groups = username === 'system:anonymous' ? [...implied, 'system:unauthenticated'] : [...implied, 'system:authenticated'];
+  const groups =
+    username === 'system:anonymous'
+      ? [...implied, 'system:unauthenticated']
+      : [...implied, 'system:authenticated'];
   return { username, groups: [...new Set(groups)], ...(uid === undefined ? {} : { uid }) };
 }
 
@@ -61,14 +71,21 @@ function checksOf(target: UserInfo, withGroups: boolean) {
   ];
   if (withGroups) {
     for (const name of target.groups) {
-      if (name !== 'system:authenticated' && name !== 'system:unauthenticated') checks.push({ ...none, resource: 'groups', name });
+      if (name !== 'system:authenticated' && name !== 'system:unauthenticated')
+        checks.push({ ...none, resource: 'groups', name });
     }
   }
-  if (target.uid !== undefined) checks.push({ ...none, group: 'authentication.k8s.io', resource: 'uids', name: target.uid });
+  if (target.uid !== undefined)
+    checks.push({ ...none, group: 'authentication.k8s.io', resource: 'uids', name: target.uid });
   return checks;
 }
 
 /** Node joins repeated headers with ', '; group names hold no commas. */
 function splitHeader(value: string | undefined): string[] {
-  return value === undefined ? [] : value.split(',').map((part) => part.trim()).filter((part) => part !== '');
+  return value === undefined
+    ? []
+    : value
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== '');
 }

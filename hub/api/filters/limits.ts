@@ -81,9 +81,12 @@ export class Limits {
     if (!exempt) this.#takeToken(user);
     const bucket = this.#bucket(user);
     if (!exempt) {
-      if (this.#longRunning >= this.#options.maxLongRunning) throw tooMany('too many watches and streams are open');
+      if (this.#longRunning >= this.#options.maxLongRunning)
+        throw tooMany('too many watches and streams are open');
       if (bucket.longRunning >= this.#options.maxLongRunningPerUser) {
-        throw tooMany(`user ${JSON.stringify(user.username)} has ${bucket.longRunning} watches and streams open, which is the limit`);
+        throw tooMany(
+          `user ${JSON.stringify(user.username)} has ${bucket.longRunning} watches and streams open, which is the limit`,
+        );
       }
     }
     this.#longRunning += 1;

@@ -10,9 +10,17 @@ import type { ChainParts } from './chain-parts.js';
 const BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
 /** Resources get labels of their own once a request for them has succeeded; strangers share one. */
-export function recoveryFilter({ logger, clock, metrics }: Pick<ChainParts, 'logger' | 'clock' | 'metrics'>): Filter {
+export function recoveryFilter({
+  logger,
+  clock,
+  metrics,
+}: Pick<ChainParts, 'logger' | 'clock' | 'metrics'>): Filter {
   const labels = ['verb', 'group', 'resource', 'subresource', 'code'];
-  const total = metrics.counter('apiserver_request_total', 'Requests by verb, resource and HTTP status.', labels);
+  const total = metrics.counter(
+    'apiserver_request_total',
+    'Requests by verb, resource and HTTP status.',
+    labels,
+  );
   const duration = metrics.histogram(
     'apiserver_request_duration_seconds',
     'Time from the request to its answer, long-running requests excepted.',
@@ -54,10 +62,14 @@ function labelsOf(request: ApiRequest, known: boolean): [string, string, string,
 
 function toApiError(thrown: unknown, request: ApiRequest, logger: ChainParts['logger']): ApiError {
   if (thrown instanceof ApiError) {
-    if (thrown.code >= 500) logger.warn({ requestId: request.id, path: request.path, err: thrown }, 'request failed');
+    if (thrown.code >= 500)
+      logger.warn({ requestId: request.id, path: request.path, err: thrown }, 'request failed');
     return thrown;
   }
-  logger.error({ requestId: request.id, method: request.method, path: request.path, err: thrown }, 'request failed unexpectedly');
+  logger.error(
+    { requestId: request.id, method: request.method, path: request.path, err: thrown },
+    'request failed unexpectedly',
+  );
   return new ApiError(
     500,
     'InternalError',

@@ -1,8 +1,8 @@
 /** POST to a subresource that acts on its object: binding, eviction, token. */
 import { ApiError } from '#protocol/meta/status.js';
+import type { ApiResult } from '../api-request.js';
 import { decodeObjectBody } from '../decode-body.js';
 import { dryRunOf, scopeOf } from '../request-options.js';
-import type { ApiResult } from '../api-request.js';
 import { checkNamespace } from './create.js';
 import type { ResourceHandler } from './handler-context.js';
 import { bodyKind } from './update.js';

@@ -9,7 +9,11 @@ import { decodeDeleteOptions } from '../decode-body.js';
 import { dryRunOf, refuse, scopeOf } from '../request-options.js';
 import type { ResourceHandler } from './handler-context.js';
 
-export const deleteObject: ResourceHandler = async (_context, request, { resource, storage, namespace, name }) => {
+export const deleteObject: ResourceHandler = async (
+  _context,
+  request,
+  { resource, storage, namespace, name },
+) => {
   const { scope, options } = await deletionOf(request, namespace);
   const { value, gone } = await storage.delete(scope, name, options);
   if (!gone) return { kind: 'stored', status: 200, value, resource };
@@ -44,7 +48,9 @@ export async function deletionOf(
       propagationPolicy: propagationOf(body, query.text('propagationPolicy'), query.get('orphanDependents')),
       preconditions: {
         ...(preconditions.uid === undefined ? {} : { uid: preconditions.uid }),
-        ...(preconditions.resourceVersion === undefined ? {} : { resourceVersion: preconditions.resourceVersion }),
+        ...(preconditions.resourceVersion === undefined
+          ? {}
+          : { resourceVersion: preconditions.resourceVersion }),
       },
     },
   };
@@ -57,15 +63,22 @@ function propagationOf(
   inQuery: string,
   orphanInQuery: string | undefined,
 ): StorageDeleteOptions['propagationPolicy'] {
-  const orphan = body.orphanDependents ?? (orphanInQuery === undefined ? undefined : orphanInQuery === 'true');
+  const orphan =
+    body.orphanDependents ?? (orphanInQuery === undefined ? undefined : orphanInQuery === 'true');
   const asked = body.propagationPolicy ?? inQuery;
   if (asked === '') return orphan === undefined ? undefined : orphan ? 'Orphan' : 'Background';
   if (orphan !== undefined) {
-    throw refuse('DeleteOptions', invalid('propagationPolicy', asked, 'orphanDependents and deletionPropagation cannot be both set'));
+    throw refuse(
+      'DeleteOptions',
+      invalid('propagationPolicy', asked, 'orphanDependents and deletionPropagation cannot be both set'),
+    );
   }
   const policy = POLICIES.find((name) => name === asked);
   if (policy === undefined) {
-    throw refuse('DeleteOptions', invalid('propagationPolicy', asked, 'must be one of ["Background" "Foreground" "Orphan" ]'));
+    throw refuse(
+      'DeleteOptions',
+      invalid('propagationPolicy', asked, 'must be one of ["Background" "Foreground" "Orphan" ]'),
+    );
   }
   return policy;
 }

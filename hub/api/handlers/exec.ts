@@ -22,12 +22,17 @@ const MAX_COMMAND = 128 * 1024;
 
 export const exec: ResourceHandler = async (context, request, target) => {
   const command = request.query.all('command');
-  if (command.length === 0) throw ApiError.badRequest('you must specify at least one command for the container');
+  if (command.length === 0)
+    throw ApiError.badRequest('you must specify at least one command for the container');
   if (command.length > MAX_WORDS || command.reduce((sum, word) => sum + word.length, 0) > MAX_COMMAND) {
     throw ApiError.badRequest(`the command is longer than ${MAX_WORDS} words or ${MAX_COMMAND} characters`);
   }
   const pod = await podOf(request, target);
-  return run(context, request, pod, 'exec into', (base) => ({ kind: 'exec', command: [...command], ...base }));
+  return run(context, request, pod, 'exec into', (base) => ({
+    kind: 'exec',
+    command: [...command],
+    ...base,
+  }));
 };
 
 export const attach: ResourceHandler = async (context, request, target) => {
@@ -95,20 +100,34 @@ function negotiateTransport(
       return openSpdyRemoteCommand(socket, head, protocol, channels, clock);
     };
   }
-  throw ApiError.badRequest(`unable to upgrade: ${JSON.stringify(message.headers.upgrade)} is not supported, use SPDY/3.1 or websocket`);
+  throw ApiError.badRequest(
+    `unable to upgrade: ${JSON.stringify(message.headers.upgrade)} is not supported, use SPDY/3.1 or websocket`,
+  );
 }
 
 function unknownProtocol(known: readonly string[]): ApiError {
-  return new ApiError(403, 'Forbidden', `unable to upgrade: no stream protocol in common, the server accepts ${known.join(', ')}`);
+  return new ApiError(
+    403,
+    'Forbidden',
+    `unable to upgrade: no stream protocol in common, the server accepts ${known.join(', ')}`,
+  );
 }
 
-async function connect(accept: () => Promise<RemoteTransport>, peer: StreamPeer, { logger }: HandlerContext): Promise<void> {
+async function connect(
+  accept: () => Promise<RemoteTransport>,
+  peer: StreamPeer,
+  { logger }: HandlerContext,
+): Promise<void> {
   let transport: RemoteTransport;
   try {
     transport = await accept();
   } catch (error) {
     logger.debug({ err: error }, 'a client did not complete its upgrade');
-    await peer.close({ outcome: 'error', reason: 'Canceled', message: 'the client did not complete its upgrade' });
+    await peer.close({
+      outcome: 'error',
+      reason: 'Canceled',
+      message: 'the client did not complete its upgrade',
+    });
     return;
   }
   await bridgeRemoteCommand(transport, peer);

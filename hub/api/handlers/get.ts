@@ -2,7 +2,11 @@
 import { scopeOf } from '../request-options.js';
 import type { ResourceHandler } from './handler-context.js';
 
-export const get: ResourceHandler = async (_context, request, { resource, storage, namespace, name, subresource }) => {
+export const get: ResourceHandler = async (
+  _context,
+  request,
+  { resource, storage, namespace, name, subresource },
+) => {
   const scope = scopeOf(request, namespace);
   const value =
     subresource === undefined

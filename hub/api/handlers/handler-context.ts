@@ -43,4 +43,8 @@ export interface Target {
   readonly subresource: SubresourceInfo | undefined;
 }
 
-export type ResourceHandler = (context: HandlerContext, request: ApiRequest, target: Target) => Promise<ApiResult>;
+export type ResourceHandler = (
+  context: HandlerContext,
+  request: ApiRequest,
+  target: Target,
+) => Promise<ApiResult>;

@@ -5,7 +5,7 @@
  */
 import type { Pod } from '#protocol/core/v1/pod.js';
 import type { Clock } from '#protocol/lib/clock.js';
-import { type StreamFrame, type StreamOpen, STREAM_CHANNEL, type StreamPeer } from '#protocol/link/stream.js';
+import { STREAM_CHANNEL, type StreamFrame, type StreamOpen, type StreamPeer } from '#protocol/link/stream.js';
 import { invalid } from '#protocol/meta/field-error.js';
 import { ApiError } from '#protocol/meta/status.js';
 import type { ApiRequest, ApiResult } from '../api-request.js';
@@ -37,16 +37,26 @@ function logOptions(request: ApiRequest) {
   const tailLines = query.integer('tailLines', Number.MIN_SAFE_INTEGER);
   const limitBytes = query.integer('limitBytes', Number.MIN_SAFE_INTEGER);
   const refuse = (field: string, value: unknown, why: string) =>
-    ApiError.invalid({ group: '', kind: 'PodLogOptions' }, request.info.kind === 'resource' ? request.info.name : '', [
-      invalid(field, value, why),
-    ]);
-  if (tailLines !== undefined && tailLines < 0) throw refuse('tailLines', tailLines, 'must be greater than or equal to 0');
-  if (limitBytes !== undefined && limitBytes < 1) throw refuse('limitBytes', limitBytes, 'must be greater than 0');
-  if (sinceSeconds !== undefined && sinceSeconds < 1) throw refuse('sinceSeconds', sinceSeconds, 'must be greater than 0');
+    ApiError.invalid(
+      { group: '', kind: 'PodLogOptions' },
+      request.info.kind === 'resource' ? request.info.name : '',
+      [invalid(field, value, why)],
+    );
+  if (tailLines !== undefined && tailLines < 0)
+    throw refuse('tailLines', tailLines, 'must be greater than or equal to 0');
+  if (limitBytes !== undefined && limitBytes < 1)
+    throw refuse('limitBytes', limitBytes, 'must be greater than 0');
+  if (sinceSeconds !== undefined && sinceSeconds < 1)
+    throw refuse('sinceSeconds', sinceSeconds, 'must be greater than 0');
   if (sinceSeconds !== undefined && sinceTime !== '') {
-    throw refuse('sinceSeconds', sinceSeconds, 'at most one of `sinceTime` or `sinceSeconds` may be specified');
+    throw refuse(
+      'sinceSeconds',
+      sinceSeconds,
+      'at most one of `sinceTime` or `sinceSeconds` may be specified',
+    );
   }
-  if (sinceTime !== '' && Number.isNaN(Date.parse(sinceTime))) throw refuse('sinceTime', sinceTime, 'want a time in RFC 3339 form');
+  if (sinceTime !== '' && Number.isNaN(Date.parse(sinceTime)))
+    throw refuse('sinceTime', sinceTime, 'want a time in RFC 3339 form');
   return {
     follow: query.flag('follow'),
     previous: query.flag('previous'),
@@ -131,10 +141,16 @@ function cancelWhenAborted(peer: StreamPeer, signal: AbortSignal): void {
 
 /** A stream that is lost already is closed as well. */
 async function closeQuietly(peer: StreamPeer): Promise<void> {
-  await peer.close({ outcome: 'error', reason: 'Canceled', message: 'the reader of the log is gone' }).catch(() => undefined);
+  await peer
+    .close({ outcome: 'error', reason: 'Canceled', message: 'the reader of the log is gone' })
+    .catch(() => undefined);
 }
 
-async function* chunksOf(peer: StreamPeer, first: First, limitBytes: number | undefined): AsyncGenerator<Uint8Array> {
+async function* chunksOf(
+  peer: StreamPeer,
+  first: First,
+  limitBytes: number | undefined,
+): AsyncGenerator<Uint8Array> {
   let left = limitBytes ?? Number.POSITIVE_INFINITY;
   try {
     for (let step = await first.pending; step.done !== true && left > 0; step = await first.iterator.next()) {

@@ -28,7 +28,10 @@ export const patch: ResourceHandler = async (_context, request, target) => {
       );
     }
     // What the patch did not say about the revision is not a condition: the update is then retried on conflict.
-    if (object.metadata.resourceVersion === current.metadata.resourceVersion && !namesRevision(kind, decoded.value)) {
+    if (
+      object.metadata.resourceVersion === current.metadata.resourceVersion &&
+      !namesRevision(kind, decoded.value)
+    ) {
       delete object.metadata.resourceVersion;
     }
     return object;
@@ -45,7 +48,10 @@ function patchKindOf(contentType: string): PatchKind {
 
 function namesRevision(kind: PatchKind, patch: unknown): boolean {
   if (kind === 'json') {
-    return Array.isArray(patch) && patch.some((step) => (step as { path?: unknown } | null)?.path === '/metadata/resourceVersion');
+    return (
+      Array.isArray(patch) &&
+      patch.some((step) => (step as { path?: unknown } | null)?.path === '/metadata/resourceVersion')
+    );
   }
   const metadata = (patch as { metadata?: { resourceVersion?: unknown } } | null)?.metadata;
   return typeof metadata?.resourceVersion === 'string';

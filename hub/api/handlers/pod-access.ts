@@ -34,7 +34,9 @@ export function chooseContainer(pod: Pod, asked: string): string {
   if (only === undefined) throw ApiError.badRequest(`a container name must be specified for pod ${name}`);
   if (names.length === 1) return only;
   const orInit = initNames.length === 0 ? '' : ` or one of the init containers: [${initNames.join(' ')}]`;
-  throw ApiError.badRequest(`a container name must be specified for pod ${name}, choose one of: [${names.join(' ')}]${orInit}`);
+  throw ApiError.badRequest(
+    `a container name must be specified for pod ${name}, choose one of: [${names.join(' ')}]${orInit}`,
+  );
 }
 
 /** Refuses to run anything in a pod that has ended. */

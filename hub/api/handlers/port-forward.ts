@@ -49,11 +49,17 @@ function negotiateConnection({ message, socket, head }: UpgradeRequest): () => P
       return { socket, head };
     };
   }
-  throw ApiError.badRequest(`unable to upgrade: ${JSON.stringify(message.headers.upgrade)} is not supported, use SPDY/3.1 or websocket`);
+  throw ApiError.badRequest(
+    `unable to upgrade: ${JSON.stringify(message.headers.upgrade)} is not supported, use SPDY/3.1 or websocket`,
+  );
 }
 
 function noProtocol(wanted: string): ApiError {
-  return new ApiError(403, 'Forbidden', `unable to upgrade: no stream protocol in common, the server accepts ${wanted}`);
+  return new ApiError(
+    403,
+    'Forbidden',
+    `unable to upgrade: no stream protocol in common, the server accepts ${wanted}`,
+  );
 }
 
 async function run(
@@ -65,7 +71,8 @@ async function run(
 ): Promise<void> {
   const { socket, head } = await accept();
   const forwards = new PortForwardStreams({
-    open: (port, ended) => streams.open(device, { kind: 'port-forward', podUid: pod.metadata.uid, port }, ended),
+    open: (port, ended) =>
+      streams.open(device, { kind: 'port-forward', podUid: pod.metadata.uid, port }, ended),
     logger,
   });
   const session = new SpdySession(socket, { clock, onStream: (stream) => forwards.add(stream) });

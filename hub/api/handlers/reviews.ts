@@ -33,14 +33,21 @@ interface Review<S> extends KubernetesObject {
   readonly spec: S;
 }
 
-type Answer = (context: HandlerContext, request: ApiRequest, review: KubernetesObject, target: Target) => object | Promise<object>;
+type Answer = (
+  context: HandlerContext,
+  request: ApiRequest,
+  review: KubernetesObject,
+  target: Target,
+) => object | Promise<object>;
 
 const ANSWERS: Readonly<Record<string, Answer>> = {
   SelfSubjectReview: (_context, request) => ({ userInfo: wireUser(request.user) }),
-  TokenReview: (context, _request, review) => reviewToken(context, review as Review<{ token?: string; audiences?: string[] }>),
+  TokenReview: (context, _request, review) =>
+    reviewToken(context, review as Review<{ token?: string; audiences?: string[] }>),
   SelfSubjectAccessReview: (context, request, review) =>
     reviewAccess(context, request.user, (review as Review<AccessSpec>).spec),
-  SubjectAccessReview: (context, _request, review) => reviewSubject(context, (review as Review<AccessSpec>).spec),
+  SubjectAccessReview: (context, _request, review) =>
+    reviewSubject(context, (review as Review<AccessSpec>).spec),
   LocalSubjectAccessReview: (context, _request, review, target) => {
     const { spec } = review as Review<AccessSpec>;
     if (spec.resourceAttributes?.namespace !== target.namespace) {
@@ -65,7 +72,10 @@ export const review: ResourceHandler = async (context, request, target) => {
   return { kind: 'object', status: 201, object: { ...object, status } };
 };
 
-async function reviewToken({ authenticator }: HandlerContext, { spec }: Review<{ token?: string; audiences?: string[] }>): Promise<object> {
+async function reviewToken(
+  { authenticator }: HandlerContext,
+  { spec }: Review<{ token?: string; audiences?: string[] }>,
+): Promise<object> {
   if (spec.token === undefined || spec.token === '') {
     throw ApiError.badRequest('token is required for TokenReview in authentication');
   }
@@ -76,7 +86,11 @@ async function reviewToken({ authenticator }: HandlerContext, { spec }: Review<{
     });
     // Anonymous is the answer for no credentials at all; a token always is some.
     if (user === undefined || user.groups.includes('system:unauthenticated')) return { authenticated: false };
-    return { authenticated: true, user: wireUser(user), ...(spec.audiences === undefined ? {} : { audiences: spec.audiences }) };
+    return {
+      authenticated: true,
+      user: wireUser(user),
+      ...(spec.audiences === undefined ? {} : { audiences: spec.audiences }),
+    };
   } catch (error) {
     if (!isApiError(error) || error.code !== 401) throw error;
     return { authenticated: false, error: error.message };
@@ -85,7 +99,9 @@ async function reviewToken({ authenticator }: HandlerContext, { spec }: Review<{
 
 function reviewSubject(context: HandlerContext, spec: AccessSpec): object {
   if ((spec.user ?? '') === '' && (spec.groups ?? []).length === 0) {
-    throw ApiError.badRequest('spec.user: Invalid value: "": at least one of user or group must be specified');
+    throw ApiError.badRequest(
+      'spec.user: Invalid value: "": at least one of user or group must be specified',
+    );
   }
   const user: UserInfo = {
     username: spec.user ?? '',
@@ -105,7 +121,12 @@ function attributesOf(user: UserInfo, { resourceAttributes, nonResourceAttribute
     throw ApiError.badRequest('exactly one of nonResourceAttributes or resourceAttributes must be specified');
   }
   if (nonResourceAttributes !== undefined) {
-    return { kind: 'path', user, verb: nonResourceAttributes.verb ?? '', path: nonResourceAttributes.path ?? '' };
+    return {
+      kind: 'path',
+      user,
+      verb: nonResourceAttributes.verb ?? '',
+      path: nonResourceAttributes.path ?? '',
+    };
   }
   const asked = resourceAttributes ?? {};
   const fieldSelector = asked.fieldSelector?.rawSelector;

@@ -10,7 +10,11 @@ const MIN_TIMEOUT_MS = 30 * 60_000;
 /** A day: longer ones are cut to it. */
 const MAX_TIMEOUT_S = 86_400;
 
-export const watch: ResourceHandler = async ({ clock, random }, request, { resource, storage, namespace, name }) => {
+export const watch: ResourceHandler = async (
+  { clock, random },
+  request,
+  { resource, storage, namespace, name },
+) => {
   const { query } = request;
   const sendInitialEvents = query.flag('sendInitialEvents');
   const match = query.text('resourceVersionMatch');

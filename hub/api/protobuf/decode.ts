@@ -24,13 +24,15 @@ const layouts = new Layouts();
 /** The value of a whole body: envelope, then the object by `schema`. */
 export function decodeProtobuf(body: Uint8Array, schema: Schema, kind: string): Json {
   try {
-    if (!MAGIC.equals(body.subarray(0, MAGIC.length))) throw new ProtobufError('the body does not start with "k8s\\0"');
+    if (!MAGIC.equals(body.subarray(0, MAGIC.length)))
+      throw new ProtobufError('the body does not start with "k8s\\0"');
     const envelope = readEnvelope(body.subarray(MAGIC.length));
     // An object of another kind is refused by its type; its fields mean nothing here.
     const object = envelope.kind === kind ? readMessage(envelope.raw, schema, nameOf(schema), 0) : {};
     return { apiVersion: envelope.apiVersion, kind: envelope.kind, ...object };
   } catch (cause) {
-    if (!(cause instanceof ProtobufError) && !(cause instanceof TypeError) && !(cause instanceof SyntaxError)) throw cause;
+    if (!(cause instanceof ProtobufError) && !(cause instanceof TypeError) && !(cause instanceof SyntaxError))
+      throw cause;
     throw ApiError.badRequest(`the protobuf body cannot be decoded: ${cause.message}`, cause);
   }
 }
@@ -57,7 +59,8 @@ function nameOf(schema: Schema): string {
 function readMessage(bytes: Uint8Array, schema: Schema, message: string, depth: number): Json {
   if (depth > MAX_DEPTH) throw new ProtobufError(`messages are nested more than ${MAX_DEPTH} deep`);
   const layout = layouts.of(message);
-  if (layout === undefined) throw new ProtobufError(`${message || 'this kind'} has no protobuf encoding, send JSON`);
+  if (layout === undefined)
+    throw new ProtobufError(`${message || 'this kind'} has no protobuf encoding, send JSON`);
   const shape = definitionOf(schema).shape ?? {};
   const value: Json = {};
   for (const field of readFields(bytes)) {
@@ -68,15 +71,24 @@ function readMessage(bytes: Uint8Array, schema: Schema, message: string, depth: 
       continue;
     }
     const fieldSchema = shape[known.name];
-    if (fieldSchema !== undefined) readField(value, known.name, innermost(fieldSchema), field, known.keepsZero, depth);
+    if (fieldSchema !== undefined)
+      readField(value, known.name, innermost(fieldSchema), field, known.keepsZero, depth);
   }
   return value;
 }
 
-function readField(into: Json, name: string, schema: Schema, field: WireField, keepsZero: boolean, depth: number): void {
+function readField(
+  into: Json,
+  name: string,
+  schema: Schema,
+  field: WireField,
+  keepsZero: boolean,
+  depth: number,
+): void {
   const definition = definitionOf(schema);
   if (definition.type === 'array' && !scalarRules.has(schema)) {
-    const list = (into[name] ??= []) as unknown[];
+    const list = (into[name] ?? []) as unknown[];
+    into[name] = list;
     const element = innermost(definition.element as Schema);
     if (field.wire === WIRE.bytes && isNumber(element)) {
       for (const value of readPacked(field.bytes)) list.push(toInteger(value));
@@ -87,7 +99,8 @@ function readField(into: Json, name: string, schema: Schema, field: WireField, k
   }
   if (definition.type === 'record') {
     const [key, value] = readEntry(field.bytes, innermost(definition.valueType as Schema), depth);
-    const map = (into[name] ??= {}) as Json;
+    const map = (into[name] ?? {}) as Json;
+    into[name] = map;
     Object.defineProperty(map, key, { value, enumerable: true, configurable: true, writable: true });
     return;
   }

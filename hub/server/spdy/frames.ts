@@ -70,8 +70,10 @@ export class FrameReader {
         continue;
       }
       const version = (word >>> 16) & 0x7fff;
-      if (version !== VERSION) throw new SpdyProtocolError(`frame of SPDY version ${version}, want ${VERSION}`);
-      if (length > MAX_CONTROL) throw new SpdyProtocolError(`control frame of ${length} bytes, the limit is ${MAX_CONTROL}`);
+      if (version !== VERSION)
+        throw new SpdyProtocolError(`frame of SPDY version ${version}, want ${VERSION}`);
+      if (length > MAX_CONTROL)
+        throw new SpdyProtocolError(`control frame of ${length} bytes, the limit is ${MAX_CONTROL}`);
       if (bytes.length < 8 + length) break;
       const payload = bytes.subarray(8, 8 + length);
       bytes = bytes.subarray(8 + length);

@@ -22,7 +22,8 @@ export class HeaderReader implements Disposable {
     this.#inflate = createInflate({ dictionary: SPDY3_DICTIONARY, finishFlush: constants.Z_SYNC_FLUSH });
     this.#inflate.on('data', (chunk: Buffer) => {
       this.#size += chunk.length;
-      if (this.#size > MAX_INFLATED) this.#failure?.(new Error(`header block inflates to more than ${MAX_INFLATED} bytes`));
+      if (this.#size > MAX_INFLATED)
+        this.#failure?.(new Error(`header block inflates to more than ${MAX_INFLATED} bytes`));
       else this.#output.push(chunk);
     });
     this.#inflate.on('error', (error) => this.#failure?.(error));
@@ -81,7 +82,12 @@ export class HeaderWriter {
   write(headers: Headers): Buffer {
     const pairs: Buffer[] = [uint32(headers.size)];
     for (const [name, value] of headers) {
-      pairs.push(uint32(name.length), Buffer.from(name, 'latin1'), uint32(value.length), Buffer.from(value, 'latin1'));
+      pairs.push(
+        uint32(name.length),
+        Buffer.from(name, 'latin1'),
+        uint32(value.length),
+        Buffer.from(value, 'latin1'),
+      );
     }
     const data = Buffer.concat(pairs);
     const stored = Buffer.alloc(5);

@@ -7,7 +7,13 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '#protocol/lib/clock.js';
 import { STREAM_CHANNEL, type StreamFrame } from '#protocol/link/stream.js';
 import { FlowQueue } from '../../lib/flow-queue.js';
-import { frameWeight, INPUT_LIMIT, protocolVersion, type RemoteChannels, type RemoteTransport } from '../remote-transport.js';
+import {
+  frameWeight,
+  INPUT_LIMIT,
+  protocolVersion,
+  type RemoteChannels,
+  type RemoteTransport,
+} from '../remote-transport.js';
 import { RESET } from './frames.js';
 import { SpdySession } from './session.js';
 import type { SpdyStream } from './stream.js';
@@ -67,7 +73,11 @@ export async function openSpdyRemoteCommand(
   });
 }
 
-function makeTransport(session: SpdySession, streams: ReadonlyMap<number, SpdyStream>, version: number): RemoteTransport {
+function makeTransport(
+  session: SpdySession,
+  streams: ReadonlyMap<number, SpdyStream>,
+  version: number,
+): RemoteTransport {
   const input = new FlowQueue<StreamFrame>(INPUT_LIMIT, frameWeight);
   const pump = async (channel: number) => {
     const stream = streams.get(channel);

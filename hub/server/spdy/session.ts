@@ -130,7 +130,9 @@ export class SpdySession implements AsyncDisposable {
       }
       case FRAME.rstStream:
         need(payload, 8);
-        this.#streams.get(streamIdOf(payload))?.fail(new Error(`the client reset the stream (status ${payload.readUInt32BE(4)})`));
+        this.#streams
+          .get(streamIdOf(payload))
+          ?.fail(new Error(`the client reset the stream (status ${payload.readUInt32BE(4)})`));
         return;
       case FRAME.settings:
         this.#setInitialWindow(initialWindowOf(payload) ?? 65536);
@@ -143,7 +145,8 @@ export class SpdySession implements AsyncDisposable {
       case FRAME.ping:
         need(payload, 4);
         // Odd ids are the client's own pings and go back as they are; even ones answer ours.
-        if (payload.readUInt32BE(0) % 2 === 1) this.#writer.send(controlFrame(FRAME.ping, 0, payload.subarray(0, 4)));
+        if (payload.readUInt32BE(0) % 2 === 1)
+          this.#writer.send(controlFrame(FRAME.ping, 0, payload.subarray(0, 4)));
         return;
       default:
         // GOAWAY ends with the connection; unknown frames are ignored as the protocol demands.
@@ -231,7 +234,8 @@ export class SpdySession implements AsyncDisposable {
 }
 
 function need(payload: Buffer, length: number): void {
-  if (payload.length < length) throw new SpdyProtocolError(`control frame of ${payload.length} bytes is too short`);
+  if (payload.length < length)
+    throw new SpdyProtocolError(`control frame of ${payload.length} bytes is too short`);
 }
 
 function streamIdOf(payload: Buffer): number {

@@ -3,8 +3,8 @@
  * room as it proceeds; writing waits for the connection, and for the client's window when it keeps one.
  */
 import { FlowQueue } from '../../lib/flow-queue.js';
-import type { Headers } from './header-block.js';
 import { RESET } from './frames.js';
+import type { Headers } from './header-block.js';
 
 /** What a stream needs of its session. */
 export interface StreamWires {
@@ -50,7 +50,8 @@ export class SpdyStream {
   async *read(): AsyncGenerator<Uint8Array> {
     for await (const chunk of this.#incoming) {
       yield chunk;
-      if (chunk.length > 0 && !this.#remoteEnded && this.#failure === undefined) this.#wires.consumed(chunk.length);
+      if (chunk.length > 0 && !this.#remoteEnded && this.#failure === undefined)
+        this.#wires.consumed(chunk.length);
     }
   }
 

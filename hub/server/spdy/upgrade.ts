@@ -10,7 +10,10 @@ export function wantsSpdy(message: IncomingMessage): boolean {
 }
 
 /** The client's first choice among `supported`; undefined when there is none. Without an offer: the last of `supported`. */
-export function chooseStreamProtocol(message: IncomingMessage, supported: readonly string[]): string | undefined {
+export function chooseStreamProtocol(
+  message: IncomingMessage,
+  supported: readonly string[],
+): string | undefined {
   const header = message.headers['x-stream-protocol-version'];
   const offered = (Array.isArray(header) ? header.join(',') : (header ?? ''))
     .split(',')

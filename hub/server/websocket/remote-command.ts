@@ -24,7 +24,11 @@ const CLOSE_CHANNEL = 255;
 const OUTPUT_LIMIT = 256 * 1024;
 const CLOSE_GRACE_MS = 5_000;
 
-export function webSocketRemoteCommand(webSocket: WebSocket, subprotocol: string, clock: Clock): RemoteTransport {
+export function webSocketRemoteCommand(
+  webSocket: WebSocket,
+  subprotocol: string,
+  clock: Clock,
+): RemoteTransport {
   const version = protocolVersion(subprotocol);
   const base64 = subprotocol.includes('base64');
   const over = new AbortController();

@@ -17,7 +17,10 @@ export function wantsWebSocket(message: IncomingMessage): boolean {
 }
 
 /** The client's first choice among `supported`; '' when it offers none, undefined when we know none of them. */
-export function chooseSubprotocol(message: IncomingMessage, supported: readonly string[]): string | undefined {
+export function chooseSubprotocol(
+  message: IncomingMessage,
+  supported: readonly string[],
+): string | undefined {
   const offered = (message.headers['sec-websocket-protocol'] ?? '')
     .split(',')
     .map((name) => name.trim())

@@ -22,7 +22,9 @@ async function start(t: TestContext, binary: string) {
 }
 
 const noScript = await new Promise<string | false>((resolve) => {
-  execFile('script', ['--version'], (error) => resolve(error === null ? false : 'script (util-linux) is not on this machine'));
+  execFile('script', ['--version'], (error) =>
+    resolve(error === null ? false : 'script (util-linux) is not on this machine'),
+  );
 });
 
 /** SPDY only, and WebSocket first. */
@@ -46,7 +48,10 @@ for (const version of ['1.27', '1.28', '1.30', '1.31', '1.33']) {
   test(`kubectl ${version} exec -i sends stdin to its end and gets all of it back`, options, async (t) => {
     const { hub, kubectl } = await start(t, binary ?? '');
     const text = 'x'.repeat(2_000_000);
-    assert.equal((await kubectl.run(['exec', '-i', 'web', '--', 'cat'], { input: text })).length, text.length);
+    assert.equal(
+      (await kubectl.run(['exec', '-i', 'web', '--', 'cat'], { input: text })).length,
+      text.length,
+    );
     await eventually('streams are closed', 5_000, () => hub.streams.active === 0, 20);
   });
 
@@ -87,19 +92,31 @@ for (const version of ['1.27', '1.28', '1.30', '1.31', '1.33']) {
     const { hub, kubectl } = await start(t, binary ?? '');
     const child = kubectl.start(['port-forward', 'web', ':8080']);
     t.after(() => child.kill());
-    const port = await eventually('it listens', 10_000, () => /127\.0\.0\.1:(\d+) ->/.exec(child.output())?.[1], 20);
+    const port = await eventually(
+      'it listens',
+      10_000,
+      () => /127\.0\.0\.1:(\d+) ->/.exec(child.output())?.[1],
+      20,
+    );
     for (const text of ['first', 'y'.repeat(500_000)]) assert.equal(await echo(Number(port), text), text);
     child.kill();
     await child.ended;
     await eventually('streams are closed', 5_000, () => hub.streams.active === 0, 20);
   });
 
-  test(`kubectl ${version} exec -it passes the size of the terminal`, { ...options, skip: skip || noScript }, async (t) => {
+  test(`kubectl ${version} exec -it passes the size of the terminal`, {
+    ...options,
+    skip: skip || noScript,
+  }, async (t) => {
     const { kubectl } = await start(t, binary ?? '');
-    const child = spawn('script', ['-qec', `stty rows 33 cols 77; ${kubectl.binary} exec -it web -- size`, '/dev/null'], {
-      env: kubectl.environment,
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
+    const child = spawn(
+      'script',
+      ['-qec', `stty rows 33 cols 77; ${kubectl.binary} exec -it web -- size`, '/dev/null'],
+      {
+        env: kubectl.environment,
+        stdio: ['pipe', 'pipe', 'inherit'],
+      },
+    );
     let output = '';
     child.stdout.on('data', (chunk: Buffer) => {
       output += chunk.toString();
