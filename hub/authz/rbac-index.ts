@@ -68,13 +68,6 @@ export class RbacIndex {
     }
   }
 
-  /** Forgets everything; the feed calls it before it lists again. */
-  clear(): void {
-    for (const map of [this.#roles, this.#clusterRoles, this.#aggregated, this.#bindings, this.#grants]) {
-      map.clear();
-    }
-  }
-
   /** Grants of a user that hold in a namespace ('' asks for those that hold everywhere). */
   *grantsOf(user: UserInfo, namespace: string): Generator<Grant, void, undefined> {
     yield* this.#grantsOfSubject(`user:${user.username}`, namespace);

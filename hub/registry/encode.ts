@@ -4,6 +4,7 @@
  */
 import type { KubernetesObject } from '#protocol/meta/object-meta.js';
 import type { Encode, StoredValue } from '../store/store.js';
+import { deepFreeze } from '../store/values.js';
 
 /** An `Encode` that stamps the revision into `object`, whose metadata must be private to the caller. */
 export function encodeOwned(object: KubernetesObject): Encode {
@@ -22,18 +23,7 @@ export function encodeCopy(object: Readonly<KubernetesObject>): Encode {
 /** The value of an object as it stands; freezes it. */
 export function toValue(object: object): StoredValue {
   const bytes = Buffer.from(JSON.stringify(object));
-  return { object: freeze(object as Record<string, unknown>), bytes };
-}
-
-export function freeze<T>(value: T): T {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
-  Object.freeze(value);
-  if (Array.isArray(value)) {
-    for (const item of value) freeze(item);
-  } else {
-    for (const key in value) freeze(value[key]);
-  }
-  return value;
+  return { object: deepFreeze(object as Record<string, unknown>), bytes };
 }
 
 /** The object of a stored value, typed. Frozen. */

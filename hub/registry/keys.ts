@@ -20,3 +20,10 @@ export function prefixOf(kind: ResourceKey, namespace = ''): string {
 export function keyOf(kind: ResourceKey, namespace: string, name: string): string {
   return prefixOf(kind, namespace) + name;
 }
+
+const SECRETS = prefixOf({ group: '', resource: 'secrets', namespaced: true });
+
+/** Whether a key holds a Secret: the values that the store is to encrypt on disk. */
+export function isSecretKey(key: string): boolean {
+  return key.startsWith(SECRETS);
+}

@@ -99,7 +99,7 @@ export class StorageFeed implements AsyncDisposable {
       ...SELECT_ALL,
       resourceVersion,
       allowWatchBookmarks: false,
-      sendInitialEvents: resourceVersion === '0',
+      sendInitialEvents: false,
     };
     for await (const events of storage.watch(this.#scope(), options)) {
       for (const { type, value } of events) {

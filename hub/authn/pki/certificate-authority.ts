@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import type { Clock } from '#protocol/lib/clock.js';
 import {
   type CertificateFacts,
+  canonicalName,
   createAuthority,
   type Issuer,
   isPair,
@@ -111,8 +112,7 @@ export class CertificateAuthority {
    * while it has exactly these names, is signed by this authority and has a third of its life left.
    */
   serving(file: string, names: readonly string[]): Promise<KeyPairPem> {
-    const commonName = names[0] ?? 'covey';
-    return this.#ensure(file, { commonName, organizations: ['covey'] }, 'server', names);
+    return this.#ensure(file, { commonName: file, organizations: ['covey'] }, 'server', names);
   }
 
   /** The client certificate called `file`; re-issued by the same rules as serving certificates. */
@@ -171,7 +171,7 @@ export class CertificateAuthority {
     if (!isPair(pair) || !isSignedBy(pair.certificate, this.#x509)) return false;
     const facts = readCertificate(pair.certificate);
     const now = this.#clock.now();
-    const wanted = [...new Set(names)].sort();
+    const wanted = [...new Set(names.map(canonicalName))].sort();
     return (
       facts.commonName === subject.commonName &&
       facts.organizations.join('\n') === (subject.organizations ?? []).join('\n') &&

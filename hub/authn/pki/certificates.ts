@@ -114,7 +114,7 @@ export function readCertificate(certificate: string | Uint8Array): CertificateFa
     fingerprint: node.fingerprint256.replaceAll(':', '').toLowerCase(),
     names: names
       .filter((name) => name.type === 'dns' || name.type === 'ip')
-      .map((name) => name.value)
+      .map((name) => canonicalName(name.value))
       .sort(),
     notBefore: parsed.notBefore.getTime(),
     notAfter: parsed.notAfter.getTime(),
@@ -123,6 +123,12 @@ export function readCertificate(certificate: string | Uint8Array): CertificateFa
       ...(usages.includes(x509.ExtendedKeyUsage.clientAuth) ? (['client'] as const) : []),
     ],
   };
+}
+
+/** A DNS name in lower case or an IP address in its one canonical form. */
+export function canonicalName(name: string): string {
+  if (isIP(name) === 6) return new URL(`http://[${name}]`).hostname.slice(1, -1);
+  return name.toLowerCase();
 }
 
 /** Whether `authority` (PEM) signed the certificate. Dates are the caller's business. */

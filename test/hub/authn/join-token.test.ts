@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import test from 'node:test';
+import { JOIN_TOKEN_TYPE, JoinTokens } from '#hub/authn/join-token.js';
+import type { Secret } from '#protocol/core/v1/secret.js';
+import { apiError } from '#test/helpers/api-error.js';
+import { FakeClient } from '#test/helpers/fake-client.js';
+import { FakeClock } from '#test/helpers/fake-clock.js';
+
+const HOUR = 3600 * 1000;
+const unauthorized = apiError(401, 'Unauthorized', 'Unauthorized');
+
+function setUp() {
+  const client = new FakeClient();
+  const clock = new FakeClock();
+  const tokens = new JoinTokens({ client, clock, namespace: 'covey-system', randomBytes });
+  const secrets = client.resource<Secret>({ group: '', version: 'v1', resource: 'secrets' });
+  return { client, clock, tokens, secrets };
+}
+
+test('a token is shown once and kept only as a hash', async () => {
+  const { tokens, secrets } = setUp();
+  const { token, id } = await tokens.create({ lifetimeMs: HOUR, description: 'for the kitchen' });
+  assert.match(token, /^[a-z0-9]{6}\.[a-z0-9]{25}$/);
+  const secret = await secrets.get(`join-token-${id}`, 'covey-system');
+  assert.equal(secret.type, JOIN_TOKEN_TYPE);
+  assert.ok(!JSON.stringify(secret).includes(token.split('.')[1] ?? 'x'));
+  for (const value of Object.values(secret.data ?? {})) {
+    assert.ok(
+      !Buffer.from(value, 'base64')
+        .toString()
+        .includes(token.split('.')[1] ?? 'x'),
+    );
+  }
+  const [listed] = await tokens.list();
+  assert.equal(listed?.id, id);
+  assert.equal(listed?.description, 'for the kitchen');
+});
+
+test('wrong, unknown, malformed and withdrawn tokens all look alike', async () => {
+  const { tokens } = setUp();
+  const { token, id } = await tokens.create({ lifetimeMs: HOUR });
+  await tokens.claim(token, 'n1');
+  for (const bad of [`${id}.${'a'.repeat(25)}`, `zzzzzz.${'a'.repeat(25)}`, 'nonsense', '', `${token}x`]) {
+    await assert.rejects(tokens.claim(bad, 'n1'), unauthorized);
+  }
+  assert.equal(await tokens.revoke(id), true);
+  assert.equal(await tokens.revoke(id), false);
+  await assert.rejects(tokens.claim(token, 'n1'), unauthorized);
+});
+
+test('an expired token is refused and cleaned up', async () => {
+  const { tokens, clock, secrets } = setUp();
+  const { token } = await tokens.create({ lifetimeMs: HOUR });
+  clock.jumpWall(HOUR);
+  assert.deepEqual(await tokens.list(), []);
+  await assert.rejects(tokens.claim(token, 'n1'), unauthorized);
+  assert.equal((await secrets.list({ namespace: 'covey-system' })).items.length, 0);
+});
+
+test('a token for one device lets no other in', async () => {
+  const { tokens } = setUp();
+  const { token } = await tokens.create({ lifetimeMs: HOUR, device: 'n1', uses: 1 });
+  await assert.rejects(tokens.claim(token, 'n2'), unauthorized);
+  await tokens.claim(token, 'n1');
+  await assert.rejects(tokens.claim(token, 'n1'), unauthorized);
+});
+
+test('a token for two uses lets exactly two in, however many try at once', async () => {
+  const { tokens } = setUp();
+  const { token } = await tokens.create({ lifetimeMs: HOUR, uses: 2 });
+  const tries = await Promise.allSettled(['a', 'b', 'c', 'd', 'e'].map((name) => tokens.claim(token, name)));
+  assert.equal(tries.filter(({ status }) => status === 'fulfilled').length, 2);
+  assert.deepEqual(await tokens.list(), []);
+});
