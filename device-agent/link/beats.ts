@@ -92,15 +92,16 @@ export class Beats implements Disposable {
 
   answered(message: LeaseMessage): void {
     this.#options.lease.heardHubTime(message.hubTime);
-    const { grant } = message;
-    if (grant === undefined) return;
-    if (this.#asked !== undefined && grant.beat >= this.#asked.sequence) {
+    const { beat, grant } = message;
+    if (beat === undefined) return;
+    if (this.#asked !== undefined && beat >= this.#asked.sequence) {
       this.#asked = undefined;
       this.#answerTimer?.cancel();
     }
+    if (grant === undefined) return;
     const before = this.intervalMs;
     this.#granted = grant.beatIntervalMs;
-    this.#options.lease.grant(grant.beat, grant.durationMs);
+    this.#options.lease.grant(beat, grant.durationMs);
     if (this.#running && this.intervalMs < before) this.#schedule(this.intervalMs);
   }
 

@@ -67,7 +67,8 @@ export async function joinHub(options: JoinOptions): Promise<DeviceIdentity> {
 
 async function tryJoin(options: JoinOptions, { key, csr }: KeyRequest): Promise<DeviceIdentity> {
   const { device, token, model, agentVersion, signal } = options;
-  const ca = 'ca' in options.trust ? options.trust.ca : await fetchAuthority(options, options.trust.fingerprint);
+  const ca =
+    'ca' in options.trust ? options.trust.ca : await fetchAuthority(options, options.trust.fingerprint);
   const body: JoinRequest = {
     device,
     token,

@@ -21,18 +21,18 @@ import type { Logger } from '#protocol/lib/logger.js';
 import { MessageTooLargeError } from '#protocol/link/codec.js';
 import type { LinkCounters } from '#protocol/link/counters.js';
 import { type CadenceClass, failoverClassOf, strictestClass } from '#protocol/link/lease-policy.js';
+import { type PodTokens, tokenIsDue } from './pod-tokens.js';
 import { referenceKeys } from './references.js';
 import {
   type AssignmentContent,
   contentRevision,
   fullRevision,
+  type PodToken,
   parseRevision,
   podForDevice,
-  type PodToken,
   resolveInputs,
   runAssignment,
 } from './resolve.js';
-import { type PodTokens, tokenIsDue } from './pod-tokens.js';
 import type { Sender } from './sender.js';
 import type { DeviceSession } from './session.js';
 
@@ -46,6 +46,8 @@ export interface AssignmentsOptions {
   readonly events: EventRecorder;
   /** The device surely has nothing of a pod that is being deleted: let the API forget it. */
   readonly finalize: (pod: Pod) => Promise<void>;
+  /** The device has let go of everything that is not its own, and has on disk what is. */
+  readonly settled: (session: DeviceSession) => void;
 }
 
 const WINDOW = 16;
@@ -65,6 +67,8 @@ interface Peer {
   /** Sequences on their way. */
   readonly inFlight: Set<number>;
   working: boolean;
+  /** Once everything that the first hello of the session called for was acknowledged. */
+  settled: boolean;
   timer: Timer | undefined;
 }
 
@@ -134,6 +138,7 @@ export class Assignments implements Disposable {
 
   /** A hello has come, the first of its session or another: what it says is what the device has. */
   helloSaid(session: DeviceSession, has: Readonly<Record<string, string>>): void {
+    const before = this.#peers.get(session.device);
     this.ended(session.device);
     const peer: Peer = {
       session,
@@ -141,11 +146,18 @@ export class Assignments implements Disposable {
       dirty: new Set(Object.keys(has)),
       inFlight: new Set(),
       working: false,
+      settled: before?.session === session && before.settled,
       timer: undefined,
     };
     for (const pod of this.#pods.byIndex(BY_NODE, session.device)) peer.dirty.add(pod.metadata.uid);
     this.#peers.set(session.device, peer);
     this.#work(peer);
+  }
+
+  /** Whether the device may hold a lease: it runs nothing exclusive that was given to another. */
+  isSettled(session: DeviceSession): boolean {
+    const peer = this.#peers.get(session.device);
+    return peer?.session === session && peer.settled;
   }
 
   ended(device: string): void {
@@ -221,7 +233,15 @@ export class Assignments implements Disposable {
       .finally(() => {
         peer.working = false;
         if (peer.dirty.size > 0 && this.#mayContinue(peer)) this.#work(peer);
+        else this.#checkSettled(peer);
       });
+  }
+
+  #checkSettled(peer: Peer): void {
+    if (peer.settled || peer.dirty.size > 0 || peer.inFlight.size > 0) return;
+    if (this.#peers.get(peer.session.device) !== peer) return;
+    peer.settled = true;
+    this.#options.settled(peer.session);
   }
 
   #mayContinue(peer: Peer): boolean {
@@ -312,7 +332,12 @@ export class Assignments implements Disposable {
     } catch (error) {
       if (!(error instanceof MessageTooLargeError)) throw error;
       counters.add('assignments_too_large');
-      events.record(pod, 'Warning', 'FailedAssignment', `the pod and what it reads are too large: ${error.message}`);
+      events.record(
+        pod,
+        'Warning',
+        'FailedAssignment',
+        `the pod and what it reads are too large: ${error.message}`,
+      );
     }
   }
 

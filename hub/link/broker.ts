@@ -27,9 +27,8 @@ import {
 import type { HubTransport, PublishOptions, TransportHandlers } from './transport.js';
 
 export interface EmbeddedBrokerOptions {
-  readonly host: string;
-  /** 0 chooses a free port. */
-  readonly port: number;
+  /** Where to listen; port 0 chooses a free one. */
+  readonly listen: ReadonlyArray<{ readonly host: string; readonly port: number }>;
   /** PEM of the serving certificate, for the names that devices dial. */
   readonly certificate: string;
   readonly privateKey: string;
@@ -53,7 +52,7 @@ export class EmbeddedBroker implements HubTransport {
   readonly #devices = new Map<string, Client>();
   readonly #sockets = new Set<Socket>();
   #aedes: Aedes | undefined;
-  #server: Server | undefined;
+  readonly #servers: Server[] = [];
   #tls: TlsServer | undefined;
   #pacer: AcceptPacer | undefined;
   #revocations: Disposable | undefined;
@@ -64,10 +63,15 @@ export class EmbeddedBroker implements HubTransport {
     this.#reader = new CertificateReader(options.ca, options.clock);
   }
 
-  /** The port that it listens on. */
-  get port(): number {
-    const address = this.#server?.address();
-    return typeof address === 'object' && address !== null ? address.port : this.#options.port;
+  /** Where it listens, in the order of the options. */
+  get addresses(): ReadonlyArray<{ readonly host: string; readonly port: number }> {
+    return this.#servers.map((server, index) => {
+      const address = server.address();
+      const asked = this.#options.listen[index] ?? { host: '', port: 0 };
+      return typeof address === 'object' && address !== null
+        ? { host: asked.host, port: address.port }
+        : asked;
+    });
   }
 
   get connectedDevices(): number {
@@ -75,7 +79,7 @@ export class EmbeddedBroker implements HubTransport {
   }
 
   async start(handlers: TransportHandlers): Promise<void> {
-    const { ca, host, port } = this.#options;
+    const { ca } = this.#options;
     const aedes = await this.#createAedes();
     for (const { topic } of hubSubscriptions()) {
       await new Promise<void>((resolve) => {
@@ -84,21 +88,21 @@ export class EmbeddedBroker implements HubTransport {
     }
     this.#revocations = ca.devices.onRevoked((device) => void this.disconnect(device));
     this.#listenTls(aedes);
-    const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
-      this.#sockets.add(socket);
-      socket.once('close', () => this.#sockets.delete(socket));
-      socket.on('error', () => this.#options.counters.add('connection_errors'));
-      this.#pacer?.offer(socket);
-    });
-    this.#server = server;
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(port, host, () => {
-        server.off('error', reject);
-        resolve();
-      });
-    });
+    for (const { host, port } of this.#options.listen) {
+      const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) =>
+        this.#accepted(socket),
+      );
+      await listen(server, host, port);
+      this.#servers.push(server);
+    }
     handlers.connection(true);
+  }
+
+  #accepted(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
+    socket.on('error', () => this.#options.counters.add('connection_errors'));
+    this.#pacer?.offer(socket);
   }
 
   async #createAedes(): Promise<Aedes> {
@@ -277,17 +281,27 @@ export class EmbeddedBroker implements HubTransport {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#revocations?.[Symbol.dispose]();
     this.#pacer?.[Symbol.dispose]();
-    const server = this.#server;
-    const stopped = new Promise<void>((resolve) => {
-      if (server === undefined) resolve();
-      else server.close(() => resolve());
-    });
+    const stopped = this.#servers.map(
+      (server) => new Promise<void>((resolve) => server.close(() => resolve())),
+    );
     const aedes = this.#aedes;
     if (aedes !== undefined && !aedes.closed) await new Promise<void>((resolve) => aedes.close(resolve));
     for (const socket of this.#sockets) socket.destroy();
     this.#tls?.removeAllListeners();
-    await stopped;
+    await Promise.all(stopped);
   }
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: Error) =>
+      reject(new Error(`the broker cannot listen on ${host}:${port}: ${error.message}`, { cause: error }));
+    server.once('error', failed);
+    server.listen(port, host, () => {
+      server.off('error', failed);
+      resolve();
+    });
+  });
 }
 
 function peerOf(socket: Socket): string {

@@ -4,8 +4,8 @@
  * report that comes twice counts once.
  */
 import { createHash } from 'node:crypto';
-import type { Client } from '#hub/client/client.js';
 import { EVENTS } from '#hub/cache/resources.js';
+import type { Client } from '#hub/client/client.js';
 import type { Event } from '#protocol/core/v1/event.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
 import type { Clock } from '#protocol/lib/clock.js';

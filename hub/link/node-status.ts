@@ -1,8 +1,8 @@
 /** What hello and node report of a device make of its Node and Device objects. Pure. */
 import { type Node, type NodeCondition, type NodeStatus, nodeSchema } from '#protocol/core/v1/node.js';
 import { LABEL } from '#protocol/core/v1/well-known.js';
-import type { DeviceStatus } from '#protocol/fleet/v1alpha1/device.js';
-import { FLEET_LABEL } from '#protocol/fleet/v1alpha1/well-known.js';
+import { type Device, type DeviceStatus, deviceSchema } from '#protocol/fleet/v1alpha1/device.js';
+import { FLEET_FINALIZER, FLEET_LABEL } from '#protocol/fleet/v1alpha1/well-known.js';
 import type { Hello } from '#protocol/link/hello.js';
 import type { NodeReport } from '#protocol/link/node-report.js';
 import { newObjectMeta } from '#protocol/meta/object-meta.js';
@@ -55,6 +55,11 @@ export function newNode(facts: DeviceFacts): Node {
   });
 }
 
+/** A Device as joining and the first hello make it; the finalizer lets its Node go with it. */
+export function newDevice(name: string): Device {
+  return deviceSchema.parse({ metadata: newObjectMeta({ name, finalizers: [FLEET_FINALIZER.device] }) });
+}
+
 /** The Node's status with everything that the device knows; conditions of others stay. */
 export function nodeStatus(current: NodeStatus, { hello, report }: DeviceFacts): NodeStatus {
   const { conditions, ...reported } = report?.status ?? {};
@@ -62,12 +67,17 @@ export function nodeStatus(current: NodeStatus, { hello, report }: DeviceFacts):
     ...current,
     ...hello.node,
     ...reported,
-    ...(conditions === undefined ? {} : { conditions: mergeConditions(current.conditions ?? [], conditions) }),
+    ...(conditions === undefined
+      ? {}
+      : { conditions: mergeConditions(current.conditions ?? [], conditions) }),
   };
 }
 
 /** A condition whose status, reason and message are as before keeps its times, so that nothing is written. */
-function mergeConditions(current: readonly NodeCondition[], reported: readonly NodeCondition[]): NodeCondition[] {
+function mergeConditions(
+  current: readonly NodeCondition[],
+  reported: readonly NodeCondition[],
+): NodeCondition[] {
   const own = new Map(reported.map((condition) => [condition.type, condition]));
   const others = current.filter(({ type }) => !own.has(type));
   const mine = reported.map((condition) => {

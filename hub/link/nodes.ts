@@ -4,20 +4,20 @@
  * last; failures are tried again with back-off. A board that was off and comes back says its conditions anew,
  * so that what the lifecycle wrote of its silence is corrected.
  */
-import type { Client } from '#hub/client/client.js';
+
 import { DEVICES, NODES } from '#hub/cache/resources.js';
+import type { Client } from '#hub/client/client.js';
 import { sameJson } from '#hub/controllers/same-json.js';
 import type { Node } from '#protocol/core/v1/node.js';
-import { type Device, deviceSchema } from '#protocol/fleet/v1alpha1/device.js';
+import type { Device } from '#protocol/fleet/v1alpha1/device.js';
 import { backoffDelay } from '#protocol/lib/backoff.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
 import type { LinkCounters } from '#protocol/link/counters.js';
 import type { Hello } from '#protocol/link/hello.js';
 import type { NodeReport } from '#protocol/link/node-report.js';
-import { newObjectMeta } from '#protocol/meta/object-meta.js';
 import { isAlreadyExists, isApiError, isConflict, isNotFound } from '#protocol/meta/status.js';
-import { type DeviceFacts, deviceStatus, newNode, nodeLabels, nodeStatus } from './node-status.js';
+import { type DeviceFacts, deviceStatus, newDevice, newNode, nodeLabels, nodeStatus } from './node-status.js';
 
 export interface NodesOptions {
   /** Acts as the hub. */
@@ -122,8 +122,7 @@ export class Nodes implements AsyncDisposable {
     const devices = this.#options.client.resource<Device>(DEVICES);
     let device = await orMissing(devices.get(facts.device));
     if (device === undefined) {
-      const fresh = deviceSchema.parse({ metadata: newObjectMeta({ name: facts.device }) });
-      device = await devices.create(fresh);
+      device = await devices.create(newDevice(facts.device));
     }
     const status = deviceStatus(device.status, facts);
     if (!sameJson(status, device.status)) await devices.updateStatus({ ...device, status });
@@ -145,5 +144,7 @@ async function orMissing<T>(reading: Promise<T>): Promise<T | undefined> {
 }
 
 function isFinal(error: unknown): boolean {
-  return isApiError(error) && error.code >= 400 && error.code < 500 && error.code !== 409 && error.code !== 429;
+  return (
+    isApiError(error) && error.code >= 400 && error.code < 500 && error.code !== 409 && error.code !== 429
+  );
 }

@@ -13,7 +13,11 @@ export type ReportVerdict =
   /** The API has ended the pod (evicted, lost): the device must not go on running it. */
   | { readonly verdict: 'ended' };
 
-export function judgeReport(pod: Pod, report: PodReport, same: (a: unknown, b: unknown) => boolean): ReportVerdict {
+export function judgeReport(
+  pod: Pod,
+  report: PodReport,
+  same: (a: unknown, b: unknown) => boolean,
+): ReportVerdict {
   const { status: current } = pod;
   const ended = current.phase === 'Succeeded' || current.phase === 'Failed';
   const reportsEnd = report.status.phase === 'Succeeded' || report.status.phase === 'Failed';
@@ -34,7 +38,10 @@ export function mergeStatus(current: PodStatus, reported: PodStatus): PodStatus 
 }
 
 /** Reported conditions by type over the current ones; those that the device does not report stay. */
-function mergeConditions(current: readonly PodCondition[], reported: readonly PodCondition[]): PodCondition[] {
+function mergeConditions(
+  current: readonly PodCondition[],
+  reported: readonly PodCondition[],
+): PodCondition[] {
   const own = new Set(reported.map(({ type }) => type));
   return [...current.filter(({ type }) => !own.has(type)), ...reported];
 }

@@ -3,8 +3,9 @@
  * assigned and renewed when four fifths of their life are over. The life is a day: renewing costs an assignment
  * on the air, and a device that is cut off keeps what it has.
  */
-import type { Client } from '#hub/client/client.js';
+
 import { SERVICE_ACCOUNTS } from '#hub/cache/resources.js';
+import type { Client } from '#hub/client/client.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
 import type { ServiceAccount } from '#protocol/core/v1/service-account.js';
 import type { Clock } from '#protocol/lib/clock.js';

@@ -29,8 +29,10 @@ export class Presence implements LivenessBook {
     this.#started = clock.monotonic();
   }
 
-  get(device: string): DeviceLiveness {
-    const entry = this.#entries.get(device) ?? this.#unheard();
+  /** Undefined for a device that this run of the hub has not heard of: the lifecycle knows when it started. */
+  get(device: string): DeviceLiveness | undefined {
+    const entry = this.#entries.get(device);
+    if (entry === undefined) return undefined;
     const lastHeard = this.#blind ? this.#clock.monotonic() : entry.lastHeard;
     return { device, ...entry, lastHeard };
   }

@@ -176,7 +176,9 @@ export class Reports implements AsyncDisposable {
       if (!report.removed) this.#options.unknown(device, report.uid);
       return;
     }
-    await this.#as(device).resource<Pod>(PODS).updateStatus({ ...pod, status: verdict.status });
+    await this.#as(device)
+      .resource<Pod>(PODS)
+      .updateStatus({ ...pod, status: verdict.status });
     this.#options.counters.add('statuses_written');
   }
 

@@ -27,11 +27,7 @@ export class Sender {
   send<K extends DownKind>(session: DeviceSession, kind: K, body: MessageBody<K>): number | undefined {
     if (!session.connected) return undefined;
     const sequence = session.nextSequence(kind);
-    const bytes = encodeMessage(
-      kind,
-      { epoch: session.epoch, sequence, hubInstance: this.#instance },
-      body,
-    );
+    const bytes = encodeMessage(kind, { epoch: session.epoch, sequence, hubInstance: this.#instance }, body);
     this.#counters.add(`sent_${kind}`);
     this.#transport
       .send(session.device, messageTopic(session.device, kind), bytes, qosOf(kind))

@@ -6,11 +6,11 @@
 import { z } from 'zod';
 
 export const leaseSchema = z.object({
-  /** Absent on a message that only acknowledges. */
+  /** Sequence of the beat that this answers; absent on a message that only acknowledges reports. */
+  beat: z.number().int().nonnegative().optional(),
+  /** Absent while the hub is not sure that the device has let go of what is not its own any more. */
   grant: z
     .object({
-      /** Sequence of the beat that this answers. */
-      beat: z.number().int().nonnegative(),
       durationMs: z.number().int().positive(),
       /** The cadence at which to beat from now on. */
       beatIntervalMs: z.number().int().positive(),

@@ -1,0 +1,104 @@
+/**
+ * Follows the Device objects for the link: which devices there are (for brokers with a list of them), which
+ * are revoked and cut off at once, and which are gone and to be forgotten.
+ */
+import type { CertificateAuthority } from '#hub/authn/pki/certificate-authority.js';
+import type { InformerFactory } from '#hub/cache/informer-factory.js';
+import { DEVICES } from '#hub/cache/resources.js';
+import type { Informer } from '#hub/cache/types.js';
+import type { Device } from '#protocol/fleet/v1alpha1/device.js';
+import type { Clock, Timer } from '#protocol/lib/clock.js';
+import type { Logger } from '#protocol/lib/logger.js';
+import type { HubTransport } from './transport.js';
+
+export interface DeviceListOptions {
+  readonly informers: InformerFactory;
+  readonly ca: CertificateAuthority;
+  readonly transport: HubTransport;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** The device is cut off: its session is over, whatever it may still say. */
+  readonly forget: (device: string) => void;
+}
+
+const GATHER_MS = 100;
+
+export class DeviceList implements Disposable {
+  readonly #options: DeviceListOptions;
+  readonly #devices: Informer<Device>;
+  readonly #subscription: Disposable;
+  /** Joined, and maybe not in the cache yet. */
+  readonly #joined = new Set<string>();
+  #timer: Timer | undefined;
+
+  constructor(options: DeviceListOptions) {
+    this.#options = options;
+    this.#devices = options.informers.informer<Device>(DEVICES);
+    this.#subscription = this.#devices.subscribe({
+      added: (device) => this.#seen(device),
+      updated: (_before, device) => this.#seen(device),
+      deleted: (device) => this.#gone(device.metadata.name),
+    });
+  }
+
+  /** Whether the hub listens to this device: it is not revoked. One that is not in the cache yet has just joined. */
+  admitted(device: string): boolean {
+    return this.#devices.get(device)?.spec.revoked !== true;
+  }
+
+  /** Slowest beat that a device may be asked for, milliseconds. */
+  slowestBeatMs(device: string): number | undefined {
+    const seconds = this.#devices.get(device)?.spec.beatIntervalSeconds;
+    return seconds === undefined || seconds <= 0 ? undefined : seconds * 1000;
+  }
+
+  /** A device got a certificate: the broker lets it in once this resolves. */
+  async joined(device: string): Promise<void> {
+    this.#joined.add(device);
+    await this.#tell();
+  }
+
+  #seen({ metadata: { name, deletionTimestamp }, spec }: Device): void {
+    if (spec.revoked === true || deletionTimestamp !== undefined) this.#cutOff(name);
+    this.#joined.delete(name);
+    this.#tellSoon();
+  }
+
+  #gone(name: string): void {
+    this.#joined.delete(name);
+    this.#cutOff(name);
+    this.#tellSoon();
+  }
+
+  #cutOff(name: string): void {
+    const { ca, transport, logger, forget } = this.#options;
+    ca.devices
+      .revoke(name)
+      .then(() => transport.disconnect(name))
+      .catch((error: unknown) => {
+        logger.error({ err: error, device: name }, 'a device could not be revoked');
+      });
+    forget(name);
+  }
+
+  #tellSoon(): void {
+    this.#timer ??= this.#options.clock.setTimer(GATHER_MS, () => {
+      this.#timer = undefined;
+      this.#tell().catch((error: unknown) => {
+        this.#options.logger.error({ err: error }, 'the broker’s list of devices could not be written');
+      });
+    });
+  }
+
+  #tell(): Promise<void> {
+    const names = new Set(this.#joined);
+    for (const { metadata, spec } of this.#devices.list())
+      if (spec.revoked !== true) names.add(metadata.name);
+    return this.#options.transport.devicesChanged([...names].sort());
+  }
+
+  [Symbol.dispose](): void {
+    this.#subscription[Symbol.dispose]();
+    this.#timer?.cancel();
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * Joining and renewal. POST /join exchanges a join token and a certificate request for the device's
+ * certificate and the broker's addresses; GET /join gives the authority to devices that know its fingerprint.
+ * A name that exists is given again only to a token that was made for that name: it then replaces the old
+ * device, whose certificates are revoked. Every failure is a Kubernetes Status.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { JoinTokens } from '#hub/authn/join-token.js';
+import type { CertificateAuthority } from '#hub/authn/pki/certificate-authority.js';
+import { DEVICES, NODES } from '#hub/cache/resources.js';
+import type { Client } from '#hub/client/client.js';
+import { readBody } from '#hub/lib/read-body.js';
+import type { Device } from '#protocol/fleet/v1alpha1/device.js';
+import { FLEET_GROUP } from '#protocol/fleet/v1alpha1/well-known.js';
+import type { Clock } from '#protocol/lib/clock.js';
+import type { Logger } from '#protocol/lib/logger.js';
+import type { LinkCounters } from '#protocol/link/counters.js';
+import { type JoinAnswer, type JoinRequest, joinRequestSchema, MAX_JOIN_BYTES } from '#protocol/link/join.js';
+import { ApiError, isAlreadyExists, isApiError, isNotFound } from '#protocol/meta/status.js';
+import { newDevice } from './node-status.js';
+
+export interface EnrolmentOptions {
+  /** Acts as the hub. */
+  readonly client: Client;
+  readonly ca: CertificateAuthority;
+  readonly tokens: JoinTokens;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly counters: LinkCounters;
+  /** MQTT addresses for devices, in order of preference. */
+  readonly mqttAddresses: () => readonly string[];
+  /** A device got its first certificate, or a new one in place of an old device. */
+  readonly joined: (device: string) => Promise<void>;
+}
+
+const DEVICE = { group: FLEET_GROUP, resource: 'devices' };
+const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
+export class Enrolment {
+  readonly #options: EnrolmentOptions;
+
+  constructor(options: EnrolmentOptions) {
+    this.#options = options;
+  }
+
+  /** Serves /join. Never rejects. */
+  async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      if (request.method === 'GET') {
+        answer(response, 200, { ca: this.#options.ca.certificate });
+        return;
+      }
+      if (request.method !== 'POST')
+        throw ApiError.methodNotSupported({ group: '', resource: 'join' }, `${request.method}`);
+      const joined = await this.join(await readJoin(request));
+      answer(response, 201, joined);
+    } catch (error) {
+      const failure = isApiError(error) ? error : ApiError.internal(new Error('joining failed'));
+      if (!isApiError(error)) this.#options.logger.error({ err: error }, 'joining failed');
+      this.#options.counters.add('joins_refused');
+      answer(response, failure.code, failure.status);
+    }
+  }
+
+  /** Lets a device in. Rejects with the ApiError that it is to see. */
+  async join(request: JoinRequest): Promise<JoinAnswer> {
+    const { ca, tokens, clock, logger, counters, mqttAddresses, joined } = this.#options;
+    const { device, token, csr } = request;
+    if (!NAME.test(device)) {
+      throw ApiError.badRequest(
+        `${JSON.stringify(device)} is no device name: lower-case letters, digits and '-', at most 63, not '-' at an end`,
+      );
+    }
+    const replaces = await this.#existing(device, token);
+    await tokens.claim(token, device);
+    if (replaces) await ca.devices.revoke(device);
+    const { certificate } = await ca.issueDevice(device, csr).catch((cause: unknown) => {
+      throw ApiError.badRequest('the certificate request is malformed or not signed by its own key', cause);
+    });
+    await this.#ensureDevice(device);
+    await joined(device);
+    counters.add('joins');
+    logger.info({ device, replaces, model: request.model }, 'a device joined');
+    return {
+      device,
+      certificate,
+      ca: ca.certificate,
+      mqtt: [...mqttAddresses()],
+      epochBase: Math.floor(clock.now() / 1000),
+    };
+  }
+
+  /** Whether a device of this name is there. Refuses when it is and the token is not for this name. */
+  async #existing(device: string, token: string): Promise<boolean> {
+    const { client, tokens } = this.#options;
+    const [known, node] = await Promise.all([
+      orMissing(client.resource<Device>(DEVICES).get(device)),
+      orMissing(client.resource(NODES).get(device)),
+    ]);
+    if (known === undefined && node === undefined) return false;
+    if (known?.spec.revoked === true) {
+      throw ApiError.forbidden(
+        DEVICE,
+        device,
+        'it was revoked; set spec.revoked to false to let it join again',
+      );
+    }
+    // Only who shows a token that exists is told that the name is taken.
+    const info = (await tokens.list()).find(({ id }) => token.startsWith(`${id}.`));
+    if (info === undefined) throw ApiError.unauthorized();
+    // A Device that was made beforehand and never connected is waiting to be joined.
+    const waiting = known !== undefined && node === undefined && known.status.bootID === undefined;
+    if (info.device !== device && !waiting) throw ApiError.alreadyExists(DEVICE, device);
+    return true;
+  }
+
+  async #ensureDevice(device: string): Promise<void> {
+    try {
+      await this.#options.client.resource<Device>(DEVICES).create(newDevice(device));
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error;
+    }
+  }
+
+  /** A new certificate for a device that is connected with its present one. Rejects with what was wrong. */
+  async renew(device: string, csr: string): Promise<{ certificate: string; ca: string }> {
+    const { ca, counters } = this.#options;
+    const { certificate } = await ca.issueDevice(device, csr);
+    counters.add('renewals');
+    return { certificate, ca: ca.certificate };
+  }
+}
+
+async function readJoin(request: IncomingMessage): Promise<JoinRequest> {
+  const body = await readBody(request, MAX_JOIN_BYTES);
+  if (body === 'too-large') throw ApiError.requestEntityTooLarge(`limit is ${MAX_JOIN_BYTES}`);
+  let raw: unknown;
+  try {
+    raw = JSON.parse(body.toString('utf8'));
+  } catch (cause) {
+    throw ApiError.badRequest('the body of the request is not JSON', cause);
+  }
+  const parsed = joinRequestSchema.safeParse(raw);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw ApiError.badRequest(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`);
+}
+
+function answer(response: ServerResponse, status: number, body: unknown): void {
+  const text = JSON.stringify(body);
+  response.writeHead(status, {
+    'Content-Type': 'application/json',
+    'Content-Length': String(Buffer.byteLength(text)),
+    'Cache-Control': 'no-store',
+    ...(status === 413 ? { Connection: 'close' } : {}),
+  });
+  response.end(text);
+}
+
+async function orMissing<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
