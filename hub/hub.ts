@@ -1,0 +1,226 @@
+/**
+ * The hub's composition root: builds every part in the order of the request path, gives each only what it
+ * needs, and disposes them in reverse. Resolves when the API answers; the parts that act (scheduler,
+ * controllers) start last, so that nothing is decided on half a view.
+ */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { IDENTITY } from '#protocol/core/v1/well-known.js';
+import { FLEET_NAMESPACE } from '#protocol/fleet/v1alpha1/well-known.js';
+import { KINDS } from '#protocol/kinds.js';
+import type { Clock } from '#protocol/lib/clock.js';
+import { AsyncStack } from '#protocol/lib/disposable-stack.js';
+import type { Logger } from '#protocol/lib/logger.js';
+import { ApiError } from '#protocol/meta/status.js';
+import type { UserInfo } from '#protocol/meta/user-info.js';
+import { createApi } from './api/api.js';
+import type { DeviceStreams } from './api/device-streams.js';
+import { AuditLog } from './api/filters/audit.js';
+import { createOpenApi } from './api/openapi/openapi.js';
+import { createAuthenticator } from './authn/create-authenticator.js';
+import { JoinTokens } from './authn/join-token.js';
+import { writeKubeconfig } from './authn/kubeconfig.js';
+import { CertificateAuthority } from './authn/pki/certificate-authority.js';
+import { openSigningKey } from './authn/pki/signing-key.js';
+import { ServiceAccountTokens } from './authn/service-account.js';
+import { rulesFor } from './authz/rbac.js';
+import { serveBackup } from './backup/route.js';
+import { createInformerFactory } from './cache/informer-factory.js';
+import { certificateNames, deviceHosts, type HubConfig, type ListenAddress } from './config.js';
+import { startControllers } from './controllers/start-controllers.js';
+import { ImageRegistry } from './images/image-registry.js';
+import { formatAddress } from './lib/arguments.js';
+import { dataLayout } from './lib/data-layout.js';
+import { COVEY_VERSION } from './lib/version.js';
+import { startHubLink } from './link/start.js';
+import { createLookups } from './registry/lookups.js';
+import { openRegistry } from './registry/open-registry.js';
+import { startScheduler } from './scheduler/scheduler.js';
+import { extraRoutes } from './server/extra-routes.js';
+import { startHttpServer } from './server/http-server.js';
+import { pathAuthorizer } from './server/path-access.js';
+import { openLevelStore } from './store/level-store.js';
+import { createSealing, loadSealingKeys } from './store/sealing.js';
+
+/** The hub's own parts act as this user. */
+const SELF: UserInfo = { username: 'system:covey', groups: [IDENTITY.mastersGroup, 'system:authenticated'] };
+const ISSUER = 'https://kubernetes.default.svc';
+const SEALED_PREFIX = '/registry/core/secrets/';
+
+export interface Hub extends AsyncDisposable {
+  /** Base URL of the API for this machine. */
+  readonly server: string;
+  readonly addresses: readonly ListenAddress[];
+}
+
+export async function startHub(config: HubConfig, clock: Clock, logger: Logger): Promise<Hub> {
+  const stack = new AsyncStack();
+  try {
+    return await compose(config, clock, logger, stack);
+  } catch (error) {
+    await stack[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function compose(config: HubConfig, clock: Clock, logger: Logger, stack: AsyncStack): Promise<Hub> {
+  const layout = dataLayout(config.dataDir);
+  const random = Math.random;
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+
+  // Keys and store.
+  const authority = await CertificateAuthority.open({ directory: layout.pki, clock });
+  const sealing = createSealing(await loadSealingKeys(layout.sealingKey), (key) =>
+    key.startsWith(SEALED_PREFIX),
+  );
+  const store = stack.use(
+    await openLevelStore({
+      directory: layout.store,
+      clock,
+      logger: logger.child({ part: 'store' }),
+      sealing,
+      random,
+    }),
+  );
+
+  // Who, may they, and the objects.
+  const tokens = new ServiceAccountTokens({
+    key: await openSigningKey(layout.pki),
+    issuer: ISSUER,
+    audiences: [ISSUER],
+    clock,
+    lookup: createLookups(store).uid,
+    newId: randomUUID,
+  });
+  const authenticator = createAuthenticator({ authority, clock, tokens: [tokens] });
+  const { registry, authorizer, rbac } = stack.use(
+    await openRegistry({ store, clock, logger: logger.child({ part: 'registry' }), tokens, random }),
+  );
+
+  // The API, and the client by which everything below acts.
+  const audit =
+    config.auditLog === undefined
+      ? undefined
+      : stack.use(await AuditLog.open(config.auditLog, clock, logger));
+  const late = lateStreams();
+  const openApi = createOpenApi(KINDS, COVEY_VERSION);
+  const api = createApi({
+    registry,
+    authenticator,
+    authorizer,
+    streams: late,
+    clock,
+    logger: logger.child({ part: 'api' }),
+    kinds: KINDS,
+    version: COVEY_VERSION,
+    openApi: (path, accept) => openApi.document(path, accept),
+    rulesOf: (user, namespace) => rulesFor(rbac, user, namespace),
+    ...(audit === undefined ? {} : { audit }),
+  });
+  const client = api.client(SELF);
+  const informers = stack.use(createInformerFactory(client, clock, logger.child({ part: 'cache' }), random));
+
+  // Devices.
+  const serving = await authority.serving('hub', certificateNames(config));
+  const link = stack.use(
+    await startHubLink({
+      client,
+      informers,
+      authority,
+      serving,
+      joinTokens: new JoinTokens({ client, clock, namespace: FLEET_NAMESPACE, randomBytes }),
+      listen: config.mqttListen,
+      broker: config.broker,
+      hosts: deviceHosts(config, config.mqttListen),
+      clock,
+      random,
+      logger: logger.child({ part: 'link' }),
+    }),
+  );
+  late.use(link.streams);
+
+  // Images.
+  const authorize = pathAuthorizer(authenticator, authorizer);
+  const images = stack.use(
+    await ImageRegistry.open({
+      directory: layout.images,
+      clock,
+      logger: logger.child({ part: 'images' }),
+      authorize,
+    }),
+  );
+
+  // The door.
+  const server = stack.use(
+    await startHttpServer({
+      listen: config.listen,
+      tls: { cert: serving.certificate, key: serving.privateKey, ca: authority.certificate },
+      api,
+      extraRoutes: extraRoutes({
+        images: (request, response) => images.handle(request, response),
+        join: (request, response) => link.joinHandler(request, response),
+        backup: (request, response) =>
+          serveBackup(
+            {
+              source: () => ({ layout, temporary: config.dataDir, store, now: clock.now() }),
+              authorize,
+              logger,
+            },
+            request,
+            response,
+          ),
+      }),
+      clock,
+      logger: logger.child({ part: 'server' }),
+    }),
+  );
+  const url = `https://${localAddress(server.addresses)}`;
+  const admin = await authority.client('admin', {
+    commonName: 'admin',
+    organizations: [IDENTITY.mastersGroup],
+  });
+  await writeKubeconfig(layout.kubeconfig, {
+    server: url,
+    authority: authority.certificate,
+    user: 'admin',
+    credentials: admin,
+  });
+
+  // What acts.
+  const parts = { client, informers, clock, random };
+  stack.use(
+    startControllers({ ...parts, liveness: link.liveness, logger: logger.child({ part: 'controllers' }) }),
+  );
+  stack.use(startScheduler({ ...parts, logger: logger.child({ part: 'scheduler' }) }));
+  await informers.synced();
+  logger.info({ server: url, version: COVEY_VERSION }, 'hub is ready');
+  return {
+    server: url,
+    addresses: server.addresses,
+    [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
+  };
+}
+
+/** Streams for the API before the link exists: the API must be there first, for the link is its client. */
+function lateStreams(): DeviceStreams & { use(streams: DeviceStreams): void } {
+  let streams: DeviceStreams | undefined;
+  return {
+    use: (made) => {
+      streams = made;
+    },
+    async open(device, request, signal) {
+      if (streams === undefined) throw ApiError.serviceUnavailable('the hub is starting; try again');
+      return streams.open(device, request, signal);
+    },
+  };
+}
+
+/** The address that a client on this machine dials: loopback if it is listened on. */
+function localAddress(addresses: readonly ListenAddress[]): string {
+  const dialled = addresses.map(({ host, port }) => ({
+    host: host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host,
+    port,
+  }));
+  const [first = { host: '127.0.0.1', port: 6443 }] = dialled;
+  return formatAddress(dialled.find(({ host }) => host === '127.0.0.1' || host === '::1') ?? first);
+}
