@@ -33,6 +33,9 @@ export async function runHub(config: HubConfig): Promise<number> {
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
     process.once('SIGTERM', () => resolve()).once('SIGINT', () => resolve());
+    if (process.channel === undefined) return;
     process.once('disconnect', () => resolve());
+    // Waiting for the parent's end must not keep a hub alive that has stopped for another reason.
+    process.channel.unref();
   });
 }
