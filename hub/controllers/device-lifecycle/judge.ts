@@ -23,6 +23,8 @@ export interface DeviceMemory {
   readonly disconnectedAt: number | undefined;
   /** When it was judged dead; undefined while it is not. */
   readonly deadAt: number | undefined;
+  /** When it was last heard of before it died: only news after that can revive it, whatever its cadence is now. */
+  readonly diedSilentSince: number;
   /** Since when a device that was dead has been heard of without a break. */
   readonly backSince: number | undefined;
   /** Deaths without a quiet period since. */
@@ -43,11 +45,13 @@ export interface Judgement {
   readonly verdict: 'alive' | 'waiting' | 'dead';
   readonly memory: DeviceMemory;
   /** When the verdict may change by the mere passing of time. */
-  readonly recheckAt: number | undefined;
+  readonly recheckAt: number;
 }
 
 const FIRST_STABLE_MS = 3_000;
 const LONGEST_STABLE_MS = 60_000;
+/** The link tells when a dead device is heard of; looking this often makes sure. */
+const DEAD_RECHECK_MS = 5_000;
 /** Alive for this long: earlier deaths are forgiven. */
 const QUIET_MS = 600_000;
 
@@ -57,6 +61,7 @@ export function firstMemory(wasDead: boolean): DeviceMemory {
     met: false,
     disconnectedAt: undefined,
     deadAt: undefined,
+    diedSilentSince: 0,
     backSince: undefined,
     deaths: wasDead ? 1 : 0,
   };
@@ -78,15 +83,13 @@ export function stableAfterMs(deaths: number): number {
 export function judge(before: DeviceMemory, seen: Observation): Judgement {
   const memory = remember(before, seen);
   const deadFrom = deathTime(memory, seen);
-  if (seen.now >= deadFrom) {
-    const first = memory.deadAt === undefined;
-    const deaths = first ? memory.deaths + 1 : memory.deaths;
+  const lastHeard = seen.liveness?.lastHeard ?? 0;
+  const noNews = memory.deadAt !== undefined && lastHeard <= memory.diedSilentSince;
+  if (noNews || seen.now >= deadFrom) {
+    const deaths = memory.deadAt === undefined ? memory.deaths + 1 : memory.deaths;
     const deadAt = memory.deadAt ?? seen.now;
-    return {
-      verdict: 'dead',
-      memory: { ...memory, deadAt, deaths, backSince: undefined },
-      recheckAt: undefined,
-    };
+    const dead = { ...memory, deadAt, deaths, diedSilentSince: lastHeard, backSince: undefined };
+    return { verdict: 'dead', memory: dead, recheckAt: seen.now + DEAD_RECHECK_MS };
   }
   const silent = seen.liveness === undefined || !seen.liveness.connected;
   if (silent) {

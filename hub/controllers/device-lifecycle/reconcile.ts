@@ -120,12 +120,8 @@ class DeviceLifecycle {
       wall: clock.now(),
     });
     for (const step of plan.steps) await this.#apply(name, node, step);
-    const waits = [
-      plan.recheckAfterMs,
-      judgement.recheckAt === undefined ? undefined : judgement.recheckAt - now,
-    ];
-    const soonest = Math.min(...waits.filter((wait) => wait !== undefined));
-    return Number.isFinite(soonest) ? { requeueAfterMs: Math.max(50, soonest) } : undefined;
+    const soonest = Math.min(judgement.recheckAt - now, plan.recheckAfterMs ?? Number.POSITIVE_INFINITY);
+    return { requeueAfterMs: Math.max(50, soonest) };
   }
 
   #observe(name: string) {

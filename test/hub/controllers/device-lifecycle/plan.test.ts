@@ -1,0 +1,265 @@
+/** What is written for a device of each verdict, and which of its pods go when. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { type LostDevice, planEvictions } from '#hub/controllers/device-lifecycle/evictions.js';
+import { evictionsHeldUntil, type FleetMember } from '#hub/controllers/device-lifecycle/fleet-guard.js';
+import { type DeviceInputs, type DeviceStep, planDevice } from '#hub/controllers/device-lifecycle/plan.js';
+import type { Pod } from '#protocol/core/v1/pod.js';
+import { FLEET_ANNOTATION } from '#protocol/fleet/v1alpha1/well-known.js';
+import { type DeepPartial, device, node, pod } from '#test/helpers/objects.js';
+
+const NOW = 1_000_000;
+const WALL = Date.parse('2026-01-02T05:00:00Z');
+
+const liveness = {
+  device: 'device-1',
+  connected: true,
+  lastHeard: NOW,
+  leaseEnds: NOW + 10_000,
+  beatInterval: 2_000,
+};
+const current = device({ status: { presence: 'Online', lastHeardTime: '2026-01-02T04:59:30Z' } });
+
+function owned(name: string, given: DeepPartial<Pod> = {}, kind = 'ReplicaSet'): Pod {
+  return pod({
+    ...given,
+    metadata: {
+      name,
+      ownerReferences: [{ apiVersion: 'apps/v1', kind, name: 'owner', uid: 'o', controller: true }],
+      ...given.metadata,
+    },
+    spec: { ...pod().spec, nodeName: 'device-1', ...given.spec },
+  });
+}
+
+function plan(given: Partial<DeviceInputs>) {
+  return planDevice({
+    node: node(),
+    device: current,
+    pods: [],
+    liveness,
+    verdict: 'alive',
+    lostAt: undefined,
+    heldUntil: undefined,
+    hubStartedAt: 0,
+    now: NOW,
+    wall: WALL,
+    ...given,
+  });
+}
+
+const steps = (given: Partial<DeviceInputs>) => plan(given).steps;
+const kinds = (list: readonly DeviceStep[]) => list.map(({ step }) => step);
+const unreachable = (['NoSchedule', 'NoExecute'] as const).map((effect) => ({
+  key: 'node.kubernetes.io/unreachable',
+  effect,
+  timeAdded: '2026-01-02T05:00:00Z',
+}));
+
+describe('a living device', () => {
+  test('costs no write while nothing changes', () => assert.deepEqual(steps({}), []));
+
+  test('is written at most once a minute for having been heard', () => {
+    const [step] = steps({
+      device: device({ status: { presence: 'Online', lastHeardTime: '2026-01-02T04:59:00Z' } }),
+    });
+    assert.deepEqual(step, {
+      step: 'set-device-status',
+      status: {
+        presence: 'Online',
+        lastHeardTime: '2026-01-02T05:00:00Z',
+        leaseEndTime: '2026-01-02T05:00:10Z',
+      },
+    });
+  });
+
+  test('that says itself that it is not ready keeps saying so, and gets nothing new', () => {
+    const sick = node({
+      status: { conditions: [{ type: 'Ready', status: 'False', reason: 'RuntimeDown' }] },
+    });
+    assert.deepEqual(steps({ node: sick }), [
+      {
+        step: 'set-taints',
+        taints: [
+          { key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule', timeAdded: '2026-01-02T05:00:00Z' },
+        ],
+      },
+    ]);
+  });
+
+  test('keeps the taints of others', () => {
+    const taints = [{ key: 'mine', effect: 'NoSchedule' as const }];
+    assert.deepEqual(steps({ node: node({ spec: { taints } }) }), []);
+    const [step] = steps({ node: node({ spec: { taints: [...unreachable, ...taints] } }) });
+    assert.deepEqual(step, { step: 'set-taints', taints });
+  });
+});
+
+describe('a dead device', () => {
+  const silent = { ...liveness, connected: false, lastHeard: NOW - 7_000, leaseEnds: NOW + 3_000 };
+  const dead = { verdict: 'dead', lostAt: NOW, liveness: silent } as const;
+
+  test('is tainted, then marked Unknown, then its pods go, then it is Offline', () => {
+    const list = steps({ ...dead, pods: [owned('web-0')] });
+    assert.deepEqual(kinds(list), ['set-taints', 'set-ready', 'evict', 'set-device-status']);
+    assert.deepEqual(list[0]?.step === 'set-taints' && list[0].taints, unreachable);
+    assert.equal(list[1]?.step === 'set-ready' && list[1].condition.status, 'Unknown');
+    assert.equal(list[3]?.step === 'set-device-status' && list[3].status.presence, 'Offline');
+  });
+
+  test('is written once', () => {
+    const marked = node({
+      spec: { taints: unreachable },
+      status: { conditions: [{ type: 'Ready', status: 'Unknown' }] },
+    });
+    assert.deepEqual(
+      steps({ ...dead, node: marked, device: device({ status: { presence: 'Offline' } }) }),
+      [],
+    );
+  });
+
+  test('comes back: ready again and untainted', () => {
+    const marked = node({
+      spec: { taints: unreachable },
+      status: { conditions: [{ type: 'Ready', status: 'Unknown' }] },
+    });
+    const list = steps({ node: marked });
+    assert.deepEqual(kinds(list), ['set-taints', 'set-ready']);
+    assert.deepEqual(list[0], { step: 'set-taints', taints: [] });
+    assert.equal(list[1]?.step === 'set-ready' && list[1].condition.status, 'True');
+  });
+
+  test('stays as it is while it is not trusted yet', () => {
+    const marked = node({
+      spec: { taints: unreachable },
+      status: { conditions: [{ type: 'Ready', status: 'Unknown' }] },
+    });
+    const offline = device({ status: { presence: 'Offline' } });
+    assert.deepEqual(
+      kinds(steps({ node: marked, device: offline, verdict: 'waiting', liveness: silent })),
+      [],
+    );
+  });
+
+  test('keeps exclusive pods until its lease and the margin are over', () => {
+    const result = plan({ ...dead, pods: [owned('db-0', {}, 'StatefulSet')] });
+    assert.ok(!kinds(result.steps).includes('evict'));
+    assert.equal(result.recheckAfterMs, 11_000);
+    assert.ok(
+      kinds(steps({ ...dead, pods: [owned('db-0', {}, 'StatefulSet')], now: NOW + 11_000 })).includes(
+        'evict',
+      ),
+    );
+  });
+});
+
+describe('evictions', () => {
+  const lost: LostDevice = {
+    failoverClass: undefined,
+    liveness: { ...liveness, connected: false, lastHeard: NOW - 7_000, leaseEnds: NOW + 3_000 },
+    hubStartedAt: 0,
+    lostAt: NOW,
+    revoked: false,
+    heldUntil: undefined,
+  };
+  const annotated = (value: string) =>
+    owned('p', { metadata: { name: 'p', annotations: { [FLEET_ANNOTATION.failoverClass]: value } } });
+  const tolerating = (toleration: object) => owned('p', { spec: { tolerations: [toleration] } });
+  const bare = pod({ spec: { ...pod().spec, nodeName: 'device-1' } });
+  const forever = { key: 'node.kubernetes.io/unreachable', operator: 'Exists', effect: 'NoExecute' };
+
+  const cases: ReadonlyArray<readonly [string, Pod, Partial<LostDevice>, number | undefined]> = [
+    ['a stateless pod goes at once', owned('p'), {}, NOW],
+    ['a stateful one after lease and margin', owned('p', {}, 'StatefulSet'), {}, NOW + 11_000],
+    ['an annotation overrules the owner', annotated('exclusive'), {}, NOW + 11_000],
+    ['a relaxed pod after five minutes of silence', annotated('relaxed'), {}, NOW + 293_000],
+    [
+      'the class of the device counts for pods that name none',
+      owned('p'),
+      { failoverClass: 'relaxed' },
+      NOW + 293_000,
+    ],
+    ['a pod that nobody would replace stays', bare, {}, undefined],
+    ['… unless its device never comes back', bare, { revoked: true }, NOW],
+    ['an ended pod stays', owned('p', { status: { phase: 'Succeeded' } }), {}, undefined],
+    ['one that tolerates the taint for ever stays', tolerating(forever), {}, undefined],
+    [
+      'one that tolerates it for a time stays as long',
+      tolerating({ ...forever, tolerationSeconds: 60 }),
+      {},
+      NOW + 60_000,
+    ],
+    [
+      'one that was being deleted goes, whoever owns it',
+      pod({
+        metadata: { name: 'p', deletionTimestamp: '2026-01-02T04:00:00Z' },
+        spec: { ...pod().spec, nodeName: 'device-1' },
+      }),
+      {},
+      NOW,
+    ],
+    ['a held fleet waits', owned('p'), { heldUntil: NOW + 70_000 }, NOW + 70_000],
+    [
+      'an exclusive pod of a revoked device waits for its lease',
+      owned('p', {}, 'StatefulSet'),
+      { revoked: true },
+      NOW + 11_000,
+    ],
+    [
+      'without any news the longest lease counts',
+      owned('p', {}, 'StatefulSet'),
+      { liveness: undefined, hubStartedAt: NOW },
+      NOW + 158_000,
+    ],
+  ];
+  for (const [title, subject, given, dueAt] of cases)
+    test(title, () => {
+      assert.equal(planEvictions([subject], { ...lost, ...given })[0]?.dueAt, dueAt);
+    });
+});
+
+describe('the guard against a broken link of the hub', () => {
+  const member = (name: string, missing: boolean, lastHeard = missing ? 0 : NOW): FleetMember => ({
+    device: name,
+    lastHeard,
+    beatInterval: 2_000,
+    missing,
+  });
+  const fleet = (missing: number, present: number) => [
+    ...Array.from({ length: missing }, (_, i) => member(`m${i}`, true)),
+    ...Array.from({ length: present }, (_, i) => member(`p${i}`, false)),
+  ];
+  const cases: ReadonlyArray<readonly [number, number, boolean]> = [
+    [1, 0, false],
+    [1, 2, false],
+    [2, 1, false],
+    [2, 0, false],
+    [3, 0, true],
+    [3, 1, true],
+    [3, 3, false],
+    [40, 60, false],
+    [60, 40, true],
+  ];
+  for (const [missing, present, held] of cases)
+    test(`${missing} of ${missing + present} missing: ${held ? 'holds evictions back' : 'fails over at once'}`, () => {
+      assert.equal(evictionsHeldUntil('m0', fleet(missing, present)) !== undefined, held);
+    });
+
+  test('after a minute devices are given up one by one', () => {
+    const all = fleet(4, 0);
+    assert.deepEqual(
+      all.map(({ device: name }) => evictionsHeldUntil(name, all)),
+      [62_000, 72_000, 82_000, 92_000],
+    );
+  });
+
+  test('devices that died long apart are no mass failure', () => {
+    const apart = [
+      member('a', true, 0),
+      member('b', true, 100_000),
+      member('c', true, 200_000),
+      member('d', false),
+    ];
+    assert.equal(evictionsHeldUntil('c', apart), undefined);
+  });
+});
