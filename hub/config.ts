@@ -15,8 +15,8 @@ export interface HubConfig {
   readonly dataDir: string;
   readonly listen: readonly ListenAddress[];
   readonly mqttListen: readonly ListenAddress[];
-  /** An external broker, `mqtts://host:port`, instead of the embedded one. */
-  readonly broker: string | undefined;
+  /** An external broker instead of the embedded one. */
+  readonly broker: { readonly address: ListenAddress; readonly caFile: string | undefined } | undefined;
   /** Names and addresses, besides those listened on, under which devices and people reach the hub. */
   readonly advertise: readonly string[];
   readonly logLevel: string;
@@ -43,7 +43,8 @@ export const HUB_OPTIONS: Options = {
     default: '127.0.0.1:8883',
     multiple: true,
   },
-  broker: { type: 'string', value: 'URL', help: 'use this external broker (mqtts://host:port) instead' },
+  broker: { type: 'string', value: 'HOST:PORT', help: 'use this external MQTT broker (TLS) instead' },
+  'broker-ca': { type: 'string', value: 'FILE', help: "authority of the external broker's certificate" },
   advertise: {
     type: 'string',
     value: 'HOST',
@@ -61,15 +62,15 @@ export function hubConfigFrom(args: Arguments): HubConfig {
     throw new UsageError(`--log-level ${logLevel}: expected ${LOG_LEVELS.join(', ')}`);
   }
   const broker = args.text('broker');
-  if (broker !== undefined && !/^mqtts:\/\/[^/]+$/.test(broker)) {
-    throw new UsageError(`--broker ${broker}: expected mqtts://HOST:PORT`);
-  }
   const auditLog = args.text('audit-log');
   return {
     dataDir: resolve(args.text('data') ?? '/var/lib/covey'),
     listen: args.all('listen').map((text) => parseAddress(text, 'listen')),
     mqttListen: args.all('mqtt-listen').map((text) => parseAddress(text, 'mqtt-listen')),
-    broker,
+    broker:
+      broker === undefined
+        ? undefined
+        : { address: parseAddress(broker, 'broker'), caFile: args.text('broker-ca') },
     advertise: args.all('advertise'),
     logLevel,
     logPretty: process.stderr.isTTY === true,

@@ -4,7 +4,7 @@
  * controllers) start last, so that nothing is decided on half a view.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { IDENTITY } from '#protocol/core/v1/well-known.js';
 import { FLEET_NAMESPACE } from '#protocol/fleet/v1alpha1/well-known.js';
 import { KINDS } from '#protocol/kinds.js';
@@ -21,6 +21,7 @@ import { createAuthenticator } from './authn/create-authenticator.js';
 import { JoinTokens } from './authn/join-token.js';
 import { writeKubeconfig } from './authn/kubeconfig.js';
 import { CertificateAuthority } from './authn/pki/certificate-authority.js';
+import type { KeyPairPem } from './authn/pki/certificates.js';
 import { openSigningKey } from './authn/pki/signing-key.js';
 import { ServiceAccountTokens } from './authn/service-account.js';
 import { rulesFor } from './authz/rbac.js';
@@ -32,7 +33,8 @@ import { ImageRegistry } from './images/image-registry.js';
 import { formatAddress } from './lib/arguments.js';
 import { dataLayout } from './lib/data-layout.js';
 import { COVEY_VERSION } from './lib/version.js';
-import { startHubLink } from './link/start.js';
+import { HUB_BROKER_USER } from './link/external-broker.js';
+import { type HubLinkOptions, startHubLink } from './link/link.js';
 import { createLookups } from './registry/lookups.js';
 import { openRegistry } from './registry/open-registry.js';
 import { startScheduler } from './scheduler/scheduler.js';
@@ -126,14 +128,12 @@ async function compose(config: HubConfig, clock: Clock, logger: Logger, stack: A
     await startHubLink({
       client,
       informers,
-      authority,
-      serving,
+      ca: authority,
+      broker: await brokerOptions(config, authority, serving),
       joinTokens: new JoinTokens({ client, clock, namespace: FLEET_NAMESPACE, randomBytes }),
-      listen: config.mqttListen,
-      broker: config.broker,
-      hosts: deviceHosts(config, config.mqttListen),
       clock,
       random,
+      newId: randomUUID,
       logger: logger.child({ part: 'link' }),
     }),
   );
@@ -199,6 +199,22 @@ async function compose(config: HubConfig, clock: Clock, logger: Logger, stack: A
     addresses: server.addresses,
     [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
   };
+}
+
+async function brokerOptions(
+  config: HubConfig,
+  authority: CertificateAuthority,
+  serving: KeyPairPem,
+): Promise<HubLinkOptions['broker']> {
+  const { certificate, privateKey } = serving;
+  if (config.broker === undefined) {
+    const hosts = deviceHosts(config, config.mqttListen);
+    return { embedded: { listen: config.mqttListen, hosts, certificate, privateKey } };
+  }
+  const { address, caFile } = config.broker;
+  const own = await authority.client('broker', { commonName: HUB_BROKER_USER });
+  const ca = caFile === undefined ? authority.certificate : await readFile(caFile, 'utf8');
+  return { external: { ...address, ca, ...own } };
 }
 
 /** Streams for the API before the link exists: the API must be there first, for the link is its client. */
