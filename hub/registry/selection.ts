@@ -5,7 +5,7 @@
 import type { KindInfo } from '#protocol/kind-info.js';
 import {
   type FieldSelector,
-  matchesFieldSelector,
+  fieldMatcher,
   parseFieldSelector,
   requiredFieldValue,
   unsupportedField,
@@ -72,8 +72,9 @@ function compile(kind: KindInfo, labelSelector: string, fieldSelector: string): 
 
 function matcher(labels: Selector, fields: FieldSelector): CompiledSelection['matches'] {
   if (fields.length === 0) return ({ metadata }) => matchesSelector(labels, metadata.labels);
-  if (labels.length === 0) return (object) => matchesFieldSelector(fields, object);
-  return (object) => matchesSelector(labels, object.metadata.labels) && matchesFieldSelector(fields, object);
+  const fieldsMatch = fieldMatcher(fields);
+  if (labels.length === 0) return fieldsMatch;
+  return (object) => matchesSelector(labels, object.metadata.labels) && fieldsMatch(object);
 }
 
 function parse<T>(run: () => T): T {

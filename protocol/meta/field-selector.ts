@@ -77,14 +77,22 @@ export function formatFieldSelector(selector: FieldSelector): string {
 
 /** Text of a field by its dotted path; '' when absent. Lists of objects with `ip` yield their first. */
 export function fieldValue(object: KubernetesObject, field: string): string {
-  let value: unknown = object;
-  for (const part of FIELD_ALIASES[field]?.split('.') ?? field.split('.')) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part))
-      return DEFAULTS[field] ?? '';
-    value = (value as Record<string, unknown>)[part];
-  }
-  if (Array.isArray(value)) value = (value[0] as { ip?: string } | undefined)?.ip;
-  return value === undefined || value === null ? (DEFAULTS[field] ?? '') : String(value);
+  return fieldReader(field)(object);
+}
+
+/** `fieldValue` of one field, for many objects. */
+function fieldReader(field: string): (object: KubernetesObject) => string {
+  const path = (FIELD_ALIASES[field] ?? field).split('.');
+  const absent = DEFAULTS[field] ?? '';
+  return (object) => {
+    let value: unknown = object;
+    for (const part of path) {
+      if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part)) return absent;
+      value = (value as Record<string, unknown>)[part];
+    }
+    if (Array.isArray(value)) value = (value[0] as { ip?: string } | undefined)?.ip;
+    return value === undefined || value === null ? absent : String(value);
+  };
 }
 
 /** Selectable names that are not paths. */
@@ -105,6 +113,16 @@ export function unsupportedField(
 ): string | undefined {
   return selector.find(({ field }) => !ALWAYS_SELECTABLE.has(field) && !selectableFields.includes(field))
     ?.field;
+}
+
+/** `matchesFieldSelector` prepared for many objects. */
+export function fieldMatcher(selector: FieldSelector): (object: KubernetesObject) => boolean {
+  const checks = selector.map(({ field, operator, value }) => {
+    const read = fieldReader(field);
+    const wanted = operator === '=';
+    return (object: KubernetesObject) => (read(object) === value) === wanted;
+  });
+  return (object) => checks.every((check) => check(object));
 }
 
 export function matchesFieldSelector(selector: FieldSelector, object: KubernetesObject): boolean {
