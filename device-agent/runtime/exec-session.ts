@@ -71,6 +71,7 @@ class Session implements ExecSession {
   /** What came before the process was known to run: the runtime's own words if it never does. */
   readonly #held: Array<{ queue: ByteQueue; chunk: Uint8Array }> = [];
   #heldBytes = 0;
+  #input: Promise<void> = Promise.resolve();
   #started = false;
   #ended = false;
 
@@ -96,11 +97,27 @@ class Session implements ExecSession {
   }
 
   write(data: Uint8Array): Promise<void> {
-    return this.#client.write(data);
+    return this.#inOrder(() => this.#client.write(data));
   }
 
   endStdin(): void {
-    this.#client.endStdin();
+    // Whatever kept the process from starting is reported by `exit`.
+    this.#inOrder(async () => this.#client.endStdin()).catch(() => undefined);
+  }
+
+  /**
+   * Input waits until the process runs: before that the runtime's terminal is not in raw mode, and an end of
+   * transmission would end the runtime's own input instead of the process's.
+   */
+  #inOrder(step: () => Promise<void>): Promise<void> {
+    this.#input = this.#input.then(async () => {
+      while (!this.#started && !this.#ended) {
+        if (await this.#processId()) break;
+        await this.#environment.clock.sleep(HOLD_POLL_MS);
+      }
+      await step();
+    });
+    return this.#input;
   }
 
   resize(columns: number, rows: number): void {
