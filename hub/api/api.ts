@@ -26,6 +26,7 @@ import { type LimitOptions, Limits } from './filters/limits.js';
 import type { GrantedRule } from './handlers/handler-context.js';
 import { HttpRequest } from './http-request.js';
 import { Negotiator } from './negotiate.js';
+import { openApiDocuments } from './openapi-documents.js';
 import { type OpenApiDocuments, PathRoutes } from './path-routes.js';
 import { Responder } from './respond.js';
 import { router } from './router.js';
@@ -42,7 +43,8 @@ export interface ApiOptions {
   readonly kinds: readonly KindInfo[];
   /** Covey's version: '0.1.0'. */
   readonly version: string;
-  readonly openApi: OpenApiDocuments;
+  /** Made from `kinds` unless given. */
+  readonly openApi?: OpenApiDocuments;
   /** Everything that a user may do in a namespace, for SelfSubjectRulesReview; nothing unless given. */
   readonly rulesOf?: (user: UserInfo, namespace: string) => readonly GrantedRule[];
   readonly limits?: Partial<LimitOptions>;
@@ -76,7 +78,7 @@ export function createApi(options: ApiOptions): Api {
     discovery: new Discovery(options.kinds, options.version),
     health,
     metrics,
-    openApi: options.openApi,
+    openApi: options.openApi ?? openApiDocuments(options.kinds, options.version),
     logger,
   });
   const dispatch = router({ ...options, random, rulesOf: options.rulesOf ?? (() => []) }, paths);
@@ -100,7 +102,7 @@ export function createApi(options: ApiOptions): Api {
       const result = await chain(request);
       await responder.send(request, response, result);
     } catch (thrown) {
-      if (request.upgrade !== undefined && request.upgrade.socket.destroyed) return;
+      if (request.upgrade?.socket.destroyed) return;
       responder.sendError(
         request,
         response,

@@ -94,7 +94,6 @@ export class ApiHub {
       logger: silentLogger,
       kinds: KINDS,
       version: '0.0.0-test',
-      openApi: () => undefined,
       ...options.api,
     });
     const serving = await authority.serving('api', ['localhost', '127.0.0.1']);
