@@ -7,10 +7,11 @@ import type { KindInfo } from '#protocol/kind-info.js';
 import { SUBRESOURCE_KINDS } from '#protocol/kinds.js';
 import { ApiError } from '#protocol/meta/status.js';
 import { documentKey, documentV2, documentV3 } from './documents.js';
+import { encodeDocumentV2 } from './protobuf-v2.js';
 
 export interface OpenApiDocument {
   readonly contentType: string;
-  readonly body: string;
+  readonly body: string | Uint8Array;
   /** Quoted, as in the header. */
   readonly etag: string;
 }
@@ -20,16 +21,19 @@ export interface OpenApi {
   v3Index(): object;
   /** By 'api/v1' or 'apis/apps/v1'; undefined for a group version that is not served. */
   v3(groupVersionPath: string): object | undefined;
-  /** Body of /openapi/v2, in JSON. */
+  /** Body of /openapi/v2. */
   v2(): object;
   /**
    * Any of them as bytes, by its request path: '/openapi/v3/apis/apps/v1'. Throws ApiError (406) when `accept`
-   * leaves no room for JSON, so that clients which want protobuf do not try to read it.
+   * has room neither for JSON nor, for version 2, for protobuf.
    */
   document(path: string, accept: string): OpenApiDocument | undefined;
 }
 
 const JSON_TYPE = 'application/json';
+/** What clients ask for is no valid media type ('@'), so that the answer names it with a dot. */
+const PROTOBUF_ACCEPTED = /application\/com\.github\.proto-openapi\.spec\.v2[@.]v1\.0\+protobuf/;
+const PROTOBUF_TYPE = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
 
 /** `version` is the product's, for the documents' info. */
 export function createOpenApi(kinds: readonly KindInfo[], version = '0.1.0'): OpenApi {
@@ -82,21 +86,29 @@ export function createOpenApi(kinds: readonly KindInfo[], version = '0.1.0'): Op
   }
 
   function document(path: string, accept: string): OpenApiDocument | undefined {
-    const known = documents.get(path);
-    const object = known ?? objectAt(path);
+    const object = objectAt(path);
     if (!object) return undefined;
-    if (accept !== '' && !/application\/(?:json|\*)|\*\/\*/.test(accept))
-      throw ApiError.notAcceptable([JSON_TYPE]);
-    if (known) return known;
-    const body = JSON.stringify(object);
-    const made = { contentType: JSON_TYPE, body, etag: `"${hashOf(body)}"` };
-    documents.set(path, made);
+    const contentType = chooseType(path, accept);
+    const key = `${contentType} ${path}`;
+    let made = documents.get(key);
+    if (!made) {
+      const body = contentType === JSON_TYPE ? JSON.stringify(object) : encodeDocumentV2(object);
+      made = { contentType, body, etag: `"${hashOf(body)}"` };
+      documents.set(key, made);
+    }
     return made;
   }
 
   return { v3Index, v3, v2, document };
 }
 
-function hashOf(text: string): string {
+/** JSON unless only protobuf is accepted; protobuf exists of version 2 alone. Throws ApiError (406). */
+function chooseType(path: string, accept: string): string {
+  if (accept === '' || /application\/(?:json|\*)|\*\/\*/.test(accept)) return JSON_TYPE;
+  if (path === '/openapi/v2' && PROTOBUF_ACCEPTED.test(accept)) return PROTOBUF_TYPE;
+  throw ApiError.notAcceptable([JSON_TYPE]);
+}
+
+function hashOf(text: string | Uint8Array): string {
   return createHash('sha512').update(text).digest('hex').toUpperCase();
 }
