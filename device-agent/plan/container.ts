@@ -45,6 +45,10 @@ export function planContainer(
       draft.wait(run.name, LEASE_WAIT);
       return 'pending';
     }
+    if (earlierRunLives(input, run.name)) {
+      draft.wait(run.name, initialWait(assignment, roled));
+      return 'pending';
+    }
     const failure = input.observed.activity.failures.get(`start-container/${container.state.id}`);
     draft.add({ action: 'start-container', container: run.name, id: container.state.id });
     draft.wait(run.name, failure ?? { reason: 'ContainerCreating' });
@@ -164,8 +168,7 @@ function planCreation(
     draft.wait(name, LEASE_WAIT);
     return 'pending';
   }
-  const earlierLives = input.observed.containers.some((one) => one.state.key.name === name && isLive(one));
-  if (activity.volumesRevision === undefined || earlierLives) {
+  if (activity.volumesRevision === undefined || earlierRunLives(input, name)) {
     draft.wait(name, initialWait(assignment, roled));
     return 'pending';
   }
@@ -173,6 +176,11 @@ function planCreation(
   draft.add({ action: 'create-container', container: name, attempt: run.attempt });
   draft.wait(name, failure ?? initialWait(assignment, roled));
   return 'pending';
+}
+
+/** Two live containers of one name never exist, not even while a stubborn one is being stopped. */
+function earlierRunLives(input: PlanInput, name: string): boolean {
+  return input.observed.containers.some((one) => one.state.key.name === name && isLive(one));
 }
 
 /** An exclusive pod starts nothing before the hub has granted a lease and said what it still wants. */

@@ -37,7 +37,7 @@ export function baseAttempt(observed: ObservedPod, name: string): number {
 /** The present run of container `name`. */
 export function currentRun(observed: ObservedPod, name: string): Run {
   const record = observed.record.containers[name];
-  const base = observed.base?.[name] ?? baseAttempt(observed, name);
+  const base = observed.base === undefined ? baseAttempt(observed, name) : (observed.base[name] ?? 0);
   const newest = newestContainer(observed, name);
   const attempt = Math.max(base, record?.attempt ?? 0, newest?.state.key.attempt ?? 0);
   const container = newest?.state.key.attempt === attempt ? newest : undefined;
