@@ -4,9 +4,9 @@
  * of the planner's safety promises.
  */
 import assert from 'node:assert/strict';
-import { containersInOrder } from '#device-agent/lib/pod-types.js';
 import type { DesiredPod } from '#device-agent/desired/desired-pod.js';
 import type { PodRecord, Termination } from '#device-agent/desired/pod-records.js';
+import { containersInOrder } from '#device-agent/lib/pod-types.js';
 import { Activity } from '#device-agent/observe/activity.js';
 import type { ObservedContainer, ObservedPod } from '#device-agent/observe/observed.js';
 import { type LeaseView, type Plan, plan } from '#device-agent/plan/plan.js';
@@ -14,7 +14,7 @@ import type { Step } from '#device-agent/plan/step.js';
 import { type ContainerState, containerId } from '#device-agent/runtime/runtime.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
 import type { FailoverClass } from '#protocol/link/assignment.js';
-import { type DeepPartial, pod as buildPod } from './objects.js';
+import { pod as buildPod, type DeepPartial } from './objects.js';
 
 export const MODEL_UID = '11111111-2222-3333-4444-555555555555';
 const LEASE: LeaseView = { mayRun: true, mayStart: true };
@@ -280,19 +280,22 @@ export class PodModel {
     const spec = this.desired?.run?.pod.spec;
     if (spec === undefined || !spec.containers.some((one) => one.name === name)) return;
     const inSandbox = (one: ModelContainer) => one.attempt >= (this.base?.[one.name] ?? 0);
-    const began = spec.containers.some((main) =>
-      this.taken.some(
-        (step) =>
-          step.action === 'create-container' &&
-          step.container === main.name &&
-          step.attempt >= (this.base?.[main.name] ?? 0) &&
-          !(step === this.taken.at(-1)),
-      ) || this.containers.some((one) => one.name === main.name && inSandbox(one)),
+    const began = spec.containers.some(
+      (main) =>
+        this.taken.some(
+          (step) =>
+            step.action === 'create-container' &&
+            step.container === main.name &&
+            step.attempt >= (this.base?.[main.name] ?? 0) &&
+            !(step === this.taken.at(-1)),
+        ) || this.containers.some((one) => one.name === main.name && inSandbox(one)),
     );
     if (began) return;
     for (const init of spec.initContainers ?? []) {
       if (init.restartPolicy === 'Always') continue;
-      const done = this.containers.some((one) => one.name === init.name && one.exitCode === 0 && inSandbox(one));
+      const done = this.containers.some(
+        (one) => one.name === init.name && one.exitCode === 0 && inSandbox(one),
+      );
       assert.ok(done, `${name} made before init container ${init.name} succeeded`);
     }
   }
@@ -319,7 +322,10 @@ export class PodModel {
   #stop(step: Extract<Step, { action: 'stop-container' }>): void {
     const before = this.activity.stops.get(step.id);
     const startedAt = before?.startedAt ?? this.monotonic;
-    const graceMs = Math.min(before?.graceMs ?? Number.POSITIVE_INFINITY, this.monotonic - startedAt + step.graceMs);
+    const graceMs = Math.min(
+      before?.graceMs ?? Number.POSITIVE_INFINITY,
+      this.monotonic - startedAt + step.graceMs,
+    );
     this.activity.stops.set(step.id, { why: step.why, startedAt, graceMs, signalledAt: startedAt });
     const one = this.#byId(step.id);
     if (one?.status === 'running' && !this.stubborn.has(one.name)) this.#finish(one, 143);

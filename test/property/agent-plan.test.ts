@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type ModelContainer, PodModel, desiredPod } from '#test/helpers/pod-model.js';
+import { desiredPod, type ModelContainer, PodModel } from '#test/helpers/pod-model.js';
 
 const NAMES = ['init-a', 'side', 'init-b', 'main-a', 'main-b', 'stray'];
 const STATUSES = ['created', 'running', 'exited', 'unknown'] as const;
@@ -32,7 +32,9 @@ const world = fc.record({
   policy: fc.constantFrom('Always' as const, 'OnFailure' as const, 'Never' as const),
   leftovers: fc.uniqueArray(leftover, { maxLength: 8, selector: (one) => `${one.name}-${one.attempt}` }),
   sandbox: fc.boolean(),
-  base: fc.option(fc.constantFrom<Record<string, number>>({}, { 'init-a': 1, 'main-a': 1 }), { nil: undefined }),
+  base: fc.option(fc.constantFrom<Record<string, number>>({}, { 'init-a': 1, 'main-a': 1 }), {
+    nil: undefined,
+  }),
   volumes: fc.boolean(),
   stubborn: fc.subarray(NAMES),
 });
@@ -80,7 +82,10 @@ test('from anything left on the device a pod that restarts always comes to run',
         const live = model.containers.filter((one) => one.name === name && one.status === 'running');
         assert.equal(live.length, 1, `${name}: ${model.recent()}`);
       }
-      assert.equal(model.containers.some((one) => one.name === 'stray'), false);
+      assert.equal(
+        model.containers.some((one) => one.name === 'stray'),
+        false,
+      );
     }),
     RUNS,
   );
@@ -116,24 +121,28 @@ const disaster = fc.constantFrom('restart-agent', 'reboot', 'exit-main-a', 'exit
 
 test('a crash of agent, device or program between any two steps does no harm', () => {
   fc.assert(
-    fc.property(fc.array(disaster, { maxLength: 60 }), fc.constantFrom('Always', 'OnFailure'), (disasters, policy) => {
-      const model = new PodModel(
-        desiredPod({ spec: { ...SPEC, restartPolicy: policy as 'Always' | 'OnFailure' } }),
-      );
-      model.program = (name) => (name.startsWith('init') ? 0 : undefined);
-      for (const one of disasters) {
-        const [step] = model.plan().steps;
-        if (step !== undefined) model.take(step);
-        if (one === 'restart-agent') model.restartAgent();
-        if (one === 'reboot') model.reboot();
-        if (one === 'wait') model.pass(20_000);
-        const target = one === 'exit-main-a' ? 'main-a' : 'side';
-        if (one.startsWith('exit-') && model.find(target)?.status === 'running') model.end(target, 1);
-      }
-      model.run(3_600_000);
-      for (const name of ['side', 'main-a', 'main-b'])
-        assert.equal(model.find(name)?.status, 'running', `${name}: ${model.recent()}`);
-    }),
+    fc.property(
+      fc.array(disaster, { maxLength: 60 }),
+      fc.constantFrom('Always', 'OnFailure'),
+      (disasters, policy) => {
+        const model = new PodModel(
+          desiredPod({ spec: { ...SPEC, restartPolicy: policy as 'Always' | 'OnFailure' } }),
+        );
+        model.program = (name) => (name.startsWith('init') ? 0 : undefined);
+        for (const one of disasters) {
+          const [step] = model.plan().steps;
+          if (step !== undefined) model.take(step);
+          if (one === 'restart-agent') model.restartAgent();
+          if (one === 'reboot') model.reboot();
+          if (one === 'wait') model.pass(20_000);
+          const target = one === 'exit-main-a' ? 'main-a' : 'side';
+          if (one.startsWith('exit-') && model.find(target)?.status === 'running') model.end(target, 1);
+        }
+        model.run(3_600_000);
+        for (const name of ['side', 'main-a', 'main-b'])
+          assert.equal(model.find(name)?.status, 'running', `${name}: ${model.recent()}`);
+      },
+    ),
     RUNS,
   );
 });
@@ -142,7 +151,10 @@ test('an exclusive pod has nothing alive once its lease has been gone for the bu
   fc.assert(
     fc.property(world, (given) => {
       const model = build(given);
-      model.desired = desiredPod({ spec: { ...SPEC, restartPolicy: given.policy } }, { failoverClass: 'exclusive' });
+      model.desired = desiredPod(
+        { spec: { ...SPEC, restartPolicy: given.policy } },
+        { failoverClass: 'exclusive' },
+      );
       model.lease = { mayRun: false, mayStart: false, deadline: model.monotonic + 4_000 };
       model.run(4_001);
       assert.equal(
