@@ -24,7 +24,7 @@ import { createGzip } from 'node:zlib';
 import type { StoredEntry } from './change.js';
 import { syncDirectory } from './durable-file.js';
 import { diskError } from './level-database.js';
-import { encodeRecord } from './record.js';
+import { type LogRecord, RecordEncoder } from './record.js';
 import { type Sealing, sealingKeyId } from './sealing.js';
 
 export const BACKUP_MAGIC = 'covey-backup ';
@@ -94,6 +94,7 @@ async function writeStream(file: string, source: BackupSource, sealing: Sealing 
 
 function* pieces(source: BackupSource, sealing: Sealing | undefined): Generator<Buffer> {
   const hash = createHash('sha256');
+  const encoder = new RecordEncoder();
   const keyIds = usedKeyIds(source, sealing);
   const { revision, entries } = source;
   const header = {
@@ -105,10 +106,11 @@ function* pieces(source: BackupSource, sealing: Sealing | undefined): Generator<
   let parts: Buffer[] = [Buffer.from(`${JSON.stringify(header)}\n`)];
   let size = 0;
   for (const entry of entries) {
-    const record = toRecord(entry, sealing);
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(record.length);
-    parts.push(length, record);
+    const record = encoder.encode(toRecord(entry, sealing));
+    const part = Buffer.allocUnsafe(4 + record.length);
+    part.writeUInt32BE(record.length);
+    record.copy(part, 4);
+    parts.push(part);
     size += record.length;
     if (size < PIECE_BYTES) continue;
     const piece = Buffer.concat(parts);
@@ -124,10 +126,10 @@ function* pieces(source: BackupSource, sealing: Sealing | undefined): Generator<
 }
 
 /** A current value is written as its creation: there is no record before it. */
-function toRecord(entry: StoredEntry, sealing: Sealing | undefined): Buffer {
+function toRecord(entry: StoredEntry, sealing: Sealing | undefined): LogRecord {
   const { key, modRevision, createRevision, expiresAt, value } = entry;
   const sealed = sealing?.seals(key) === true;
-  return encodeRecord({
+  return {
     type: 'created',
     key,
     revision: modRevision,
@@ -136,7 +138,7 @@ function toRecord(entry: StoredEntry, sealing: Sealing | undefined): Buffer {
     expiresAt,
     sealed,
     bytes: sealed ? sealing.seal(key, modRevision, value.bytes) : value.bytes,
-  });
+  };
 }
 
 function usedKeyIds(source: BackupSource, sealing: Sealing | undefined): string[] {

@@ -26,7 +26,7 @@ import {
   WRITE_BUFFER_BYTES,
 } from './level-database.js';
 import { encodeFloor, newestRevision, voidAbove } from './level-scan.js';
-import { decodeRecord, encodeRecord, type LogRecord } from './record.js';
+import { decodeRecord, type LogRecord, RecordEncoder } from './record.js';
 import type { RevisionChain } from './revision-chain.js';
 import type { Sealing } from './sealing.js';
 import type { StoreError } from './store.js';
@@ -52,11 +52,14 @@ const RECOVERY = { initialMs: 200, maxMs: 5000 };
 export class LevelJournal implements Journal {
   readonly #options: LevelJournalOptions;
   readonly #chain: RevisionChain;
+  readonly #encoder = new RecordEncoder();
   readonly #stop = new AbortController();
   #database: Database;
   /** Why nothing can be written at present. */
   #failure: StoreError | undefined;
   #recovery: Promise<void> = Promise.resolve();
+  /** Settles when the database is not being reopened. */
+  #reopening: Promise<void> = Promise.resolve();
   /** Writes to LevelDB one after the other: what follows a failed one must not reach its log. */
   #lastWrite: Promise<unknown> = Promise.resolve();
 
@@ -72,7 +75,7 @@ export class LevelJournal implements Journal {
       const batch = this.#database.batch();
       for (const { type, key, revision, entry, before, value } of changes) {
         const sealed = sealing?.seals(key) === true;
-        const record = encodeRecord({
+        const record = this.#encoder.encode({
           type,
           key,
           revision,
@@ -82,6 +85,7 @@ export class LevelJournal implements Journal {
           sealed,
           bytes: sealed ? sealing.seal(key, revision, value.bytes) : value.bytes,
         });
+        // LevelDB copies the bytes in this call.
         batch.put(logKey(revision), record);
       }
       return batch;
@@ -181,7 +185,9 @@ export class LevelJournal implements Journal {
       try {
         await clock.sleep(backoffDelay(RECOVERY, attempt, random), signal);
         await this.#probe();
-        await this.#reopen(durable);
+        const reopening = this.#reopen(durable);
+        this.#reopening = reopening.catch(() => undefined);
+        await reopening;
         this.#failure = undefined;
         logger.info({ revision: durable }, 'the store writes again');
         return;
@@ -246,10 +252,15 @@ export class LevelJournal implements Journal {
     });
   }
 
+  /** Reads; once more when the database was opened anew under the read. */
   async #reading<T>(read: (database: Database) => Promise<T>): Promise<T> {
+    await this.#reopening;
+    const database = this.#database;
     try {
-      return await read(this.#database);
+      return await read(database);
     } catch (error) {
+      await this.#reopening;
+      if (database !== this.#database) return await this.#reading(read);
       if (this.#stop.signal.aborted) throw closed();
       if (error instanceof RangeError) throw damaged(this.#options.directory.path, error.message, error);
       throw diskError(this.#options.directory.path, error);

@@ -30,26 +30,41 @@ export interface LogRecord {
 
 const HEAD = 40;
 const MAX_KEY_BYTES = 0xffff;
+/** A larger record gets a buffer of its own. */
+const KEPT_BYTES = 128 * 1024;
 const TYPES = ['created', 'updated', 'deleted'] as const;
 
-/** Serialises a record. TypeError when the key is empty or longer than 65,535 bytes. */
-export function encodeRecord(record: LogRecord): Buffer {
-  const keyBytes = Buffer.byteLength(record.key);
-  if (keyBytes === 0 || keyBytes > MAX_KEY_BYTES) {
-    throw new TypeError(`a key must have 1 to ${MAX_KEY_BYTES} bytes, not ${keyBytes}`);
+/**
+ * Serialises records into one buffer that it uses again, so that a stream of writes leaves no garbage behind.
+ */
+export class RecordEncoder {
+  #scratch = Buffer.allocUnsafeSlow(8192);
+
+  /** The bytes of a record, valid until the next call. TypeError when the key is empty or over 65,535 bytes. */
+  encode(record: LogRecord): Buffer {
+    const keyBytes = Buffer.byteLength(record.key);
+    if (keyBytes === 0 || keyBytes > MAX_KEY_BYTES) {
+      throw new TypeError(`a key must have 1 to ${MAX_KEY_BYTES} bytes, not ${keyBytes}`);
+    }
+    const out = this.#room(HEAD + keyBytes + record.bytes.byteLength);
+    out[4] = TYPES.indexOf(record.type) + 1;
+    out[5] = record.sealed ? 1 : 0;
+    out.writeUInt16BE(keyBytes, 6);
+    writeInteger(out, record.revision, 8);
+    writeInteger(out, record.createRevision, 16);
+    writeInteger(out, record.previousRevision, 24);
+    writeInteger(out, record.expiresAt, 32);
+    out.write(record.key, HEAD, 'utf8');
+    out.set(record.bytes, HEAD + keyBytes);
+    out.writeUInt32BE(crc32(out.subarray(4)), 0);
+    return out;
   }
-  const out = Buffer.allocUnsafe(HEAD + keyBytes + record.bytes.byteLength);
-  out[4] = TYPES.indexOf(record.type) + 1;
-  out[5] = record.sealed ? 1 : 0;
-  out.writeUInt16BE(keyBytes, 6);
-  writeInteger(out, record.revision, 8);
-  writeInteger(out, record.createRevision, 16);
-  writeInteger(out, record.previousRevision, 24);
-  writeInteger(out, record.expiresAt, 32);
-  out.write(record.key, HEAD, 'utf8');
-  out.set(record.bytes, HEAD + keyBytes);
-  out.writeUInt32BE(crc32(out.subarray(4)), 0);
-  return out;
+
+  #room(bytes: number): Buffer {
+    if (bytes > KEPT_BYTES) return Buffer.allocUnsafeSlow(bytes);
+    if (bytes > this.#scratch.length) this.#scratch = Buffer.allocUnsafeSlow(bytes * 2);
+    return this.#scratch.subarray(0, bytes);
+  }
 }
 
 /** Reads a record. RangeError with the reason when the bytes are not an intact record. */

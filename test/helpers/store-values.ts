@@ -1,6 +1,14 @@
 /** Values and readers for store tests: objects that carry their revision, and watches read to a point. */
+import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Encode, Store, StoreEvent, WatchBatch, WatchOptions } from '#hub/store/store.js';
+import type {
+  Encode,
+  Store,
+  StoreErrorCode,
+  StoreEvent,
+  WatchBatch,
+  WatchOptions,
+} from '#hub/store/store.js';
 import { deepFreeze } from '#hub/store/values.js';
 
 /** Encodes `{ metadata: { name, resourceVersion }, ...rest }`. */
@@ -10,6 +18,15 @@ export function encoder(name: string, rest: Record<string, unknown> = {}): Encod
     return { object, bytes: Buffer.from(JSON.stringify(object)) };
   };
 }
+
+/** For assert.rejects: a StoreError of the code, and of the revision if given, with a message worth its name. */
+export const failsWith = (code: StoreErrorCode, revision?: number) => (error: unknown) => {
+  assert.ok(error instanceof Error && error.name === 'StoreError', String(error));
+  assert.equal((error as Error & { code: string }).code, code);
+  if (revision !== undefined) assert.equal((error as Error & { revision?: number }).revision, revision);
+  assert.ok(error.message.length > 10, 'the message says what to do');
+  return true;
+};
 
 /** One line per event: what a test compares. */
 export function line(event: StoreEvent): string {
