@@ -85,8 +85,11 @@ export interface HubLink extends AsyncDisposable {
   counters(): Readonly<Record<string, number>>;
 }
 
-/** A session without a hello is asked for one after this time, and again. */
-const HELLO_WAIT_MS = 5_000;
+/**
+ * A session without a hello is asked for one after this time, and again. Brokers let messages of QoS 0 overtake
+ * those of QoS 1, so a beat before the hello means nothing at first.
+ */
+const HELLO_WAIT_MS = 2_000;
 
 /** Resolves once the caches are filled and devices may connect. Rejects when the broker cannot listen. */
 export async function startHubLink(options: HubLinkOptions): Promise<HubLink> {
@@ -107,13 +110,24 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
   const sender = new Sender(transport, counters, newId());
   const events = stack.use(createEventRecorder({ client, clock, logger, component: 'covey-link' }));
   const sessions = new SessionBook({
-    opened: (session) => presence.connected(session.device),
+    opened: (session) => {
+      presence.connected(session.device);
+      waitForHello(session);
+    },
     closed: (session) => {
       assignments.ended(session.device);
       streams.lost(session.device);
       presence.disconnected(session.device);
     },
   });
+  const waitForHello = (session: DeviceSession) => {
+    clock.setTimer(HELLO_WAIT_MS, () => {
+      if (!session.connected || session.hello !== undefined) return;
+      counters.add('hellos_asked');
+      sender.send(session, 'command', { kind: 'hello' });
+      waitForHello(session);
+    });
+  };
   const withHello = (device: string) => {
     const session = sessions.current(device);
     return session?.hello === undefined ? undefined : session;
@@ -184,14 +198,6 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
       await devices.joined(device);
     },
   });
-  const asked = new WeakMap<DeviceSession, number>();
-  const askForHello = (session: DeviceSession) => {
-    const before = asked.get(session);
-    if (before !== undefined && clock.monotonic() - before < HELLO_WAIT_MS) return;
-    asked.set(session, clock.monotonic());
-    counters.add('hellos_asked');
-    sender.send(session, 'command', { kind: 'hello' });
-  };
   const router = new Router({
     sessions,
     counters,
@@ -199,11 +205,6 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
     admitted: (device) => devices.admitted(device),
     handlers: {
       heard: (session) => presence.heard(session.device),
-      birth: (session) => {
-        clock.setTimer(HELLO_WAIT_MS, () => {
-          if (session.connected && session.hello === undefined) askForHello(session);
-        });
-      },
       hello: (session, hello) => {
         session.hello = hello;
         session.claimedClass = hello.cadenceClass;
@@ -212,12 +213,10 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
         assignments.helloSaid(session, hello.has);
       },
       beat: (session, sequence, beat) => {
-        if (session.hello === undefined) askForHello(session);
         if (beat.a !== undefined) assignments.accepted(session, beat.a);
         leases.beat(session, sequence, beat);
       },
       report: (session, sequence, report) => {
-        if (session.hello === undefined) askForHello(session);
         reports.receive(session, sequence, report);
       },
       node: (session, report) => nodes.reported(session.device, report),

@@ -11,7 +11,6 @@ import type { DeviceSession, SessionBook } from './session.js';
 
 /** What happens to a message that passed. */
 export interface RouterHandlers {
-  birth(session: DeviceSession): void;
   hello(session: DeviceSession, body: MessageBody<'hello'>): void;
   /** Any message of a session, before it is handled. */
   heard(session: DeviceSession): void;
@@ -124,7 +123,6 @@ export class Router {
     }
     counters.add('births');
     handlers.heard(session);
-    handlers.birth(session);
   }
 
   #admit<K extends UpKind>(
