@@ -13,7 +13,7 @@ import { encodeCopy, encodeOwned, objectOf } from './encode.js';
 import { keyOf } from './keys.js';
 import { ownCopy } from './metadata-rules.js';
 import type { RequestScope, StorageDeleteOptions } from './resource-storage.js';
-import { hasStoreCode, toApiError } from './store-errors.js';
+import { hasStoreCode, readEntry, toApiError } from './store-errors.js';
 import { isReadyToGo } from './update.js';
 
 const MAX_ATTEMPTS = 32;
@@ -34,8 +34,7 @@ export async function deleteObject(
   const { kind, store, admission } = context;
   const key = keyOf(kind, scope.namespace, name);
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
-    const entry = await store.get(key);
-    if (entry === undefined) throw ApiError.notFound(kind, name);
+    const entry = await readEntry(store, key, kind, name);
     const current = objectOf(entry.value);
     checkPreconditions(context, current, options);
     const validated = admission.validate(

@@ -10,8 +10,7 @@ import type { UidLookup } from '../authn/service-account.js';
 import type { Store } from '../store/store.js';
 import { objectOf } from './encode.js';
 import { keyOf } from './keys.js';
-
-const CORE = { group: '', namespaced: true };
+import { toApiError } from './store-errors.js';
 
 export interface Lookups {
   namespace(name: string): Promise<Readonly<Namespace> | undefined>;
@@ -21,14 +20,21 @@ export interface Lookups {
 }
 
 export function createLookups(store: Store): Lookups {
-  async function read<T extends KubernetesObject>(key: string): Promise<Readonly<T> | undefined> {
-    const entry = await store.get(key);
-    return entry === undefined ? undefined : objectOf<T>(entry.value);
+  async function core<T extends KubernetesObject>(
+    resource: string,
+    namespace: string,
+    name: string,
+  ): Promise<Readonly<T> | undefined> {
+    const kind = { group: '', resource, namespaced: namespace !== '' };
+    try {
+      const entry = await store.get(keyOf(kind, namespace, name));
+      return entry === undefined ? undefined : objectOf<T>(entry.value);
+    } catch (error) {
+      throw toApiError(error, kind, name);
+    }
   }
-  const core = <T extends KubernetesObject>(resource: string, namespace: string, name: string) =>
-    read<T>(keyOf({ ...CORE, resource }, namespace, name));
   return {
-    namespace: (name) => read(keyOf({ group: '', resource: 'namespaces', namespaced: false }, '', name)),
+    namespace: (name) => core('namespaces', '', name),
     serviceAccount: (namespace, name) => core('serviceaccounts', namespace, name),
     pod: (namespace, name) => core('pods', namespace, name),
     async uid(resource, namespace, name) {

@@ -25,7 +25,7 @@ import type {
 } from './resource-storage.js';
 import { parseResourceVersion, reachRevision } from './revisions.js';
 import { type CompiledSelection, Selections } from './selection.js';
-import { toApiError } from './store-errors.js';
+import { readEntry } from './store-errors.js';
 import { updateObject } from './update.js';
 import { watchObjects } from './watch.js';
 
@@ -45,9 +45,7 @@ export class ResourceStore implements ResourceStorage {
     const { store, kind } = this.#context;
     const wanted = parseResourceVersion(resourceVersion);
     if (wanted > store.revision) await reachRevision(this.#context, wanted, scope.signal);
-    const entry = await this.#read(scope, name);
-    if (entry === undefined) throw ApiError.notFound(kind, name);
-    return entry.value;
+    return (await readEntry(store, keyOf(kind, scope.namespace, name), kind, name)).value;
   }
 
   async list(scope: RequestScope, options: StorageListOptions): Promise<StorageList> {
@@ -110,15 +108,6 @@ export class ResourceStore implements ResourceStorage {
     }
     const value = await this.get(scope, name);
     return projection === undefined ? value : toValue(projection.view(objectOf(value)));
-  }
-
-  async #read(scope: RequestScope, name: string) {
-    const { store, kind } = this.#context;
-    try {
-      return await store.get(keyOf(kind, scope.namespace, name));
-    } catch (error) {
-      throw toApiError(error, kind, name);
-    }
   }
 
   #select(selection: Selection): CompiledSelection {

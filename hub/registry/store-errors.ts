@@ -1,6 +1,6 @@
 /** Turns what the store fails with into what a client of the API understands. */
 import { ApiError, type GroupResource } from '#protocol/meta/status.js';
-import { StoreError } from '../store/store.js';
+import { type Entry, type Store, StoreError } from '../store/store.js';
 
 /** Any error of a store call about an object of `resource` called `name`, as an ApiError. */
 export function toApiError(error: unknown, resource: GroupResource, name: string): unknown {
@@ -28,6 +28,23 @@ export function toApiError(error: unknown, resource: GroupResource, name: string
     case 'IO':
       return ApiError.internal(error);
   }
+}
+
+/** The stored object of a resource; NotFound when there is none. */
+export async function readEntry(
+  store: Store,
+  key: string,
+  resource: GroupResource,
+  name: string,
+): Promise<Entry> {
+  let entry: Entry | undefined;
+  try {
+    entry = await store.get(key);
+  } catch (error) {
+    throw toApiError(error, resource, name);
+  }
+  if (entry === undefined) throw ApiError.notFound(resource, name);
+  return entry;
 }
 
 /** The 504 for a revision that this hub has not reached (Kubernetes' NewTooLargeResourceVersionError). */

@@ -72,7 +72,7 @@ export function keepStatus(object: KubernetesObject, old: Readonly<KubernetesObj
 
 /** Status endpoint: everything but status stays as stored. */
 export function keepAllButStatus(object: KubernetesObject, old: Readonly<KubernetesObject>): void {
-  const { status } = object as WithStatus;
+  const { status = {} } = object as WithStatus;
   const { resourceVersion } = object.metadata;
   for (const key of Object.keys(object)) delete (object as unknown as Record<string, unknown>)[key];
   Object.assign(object, old, { metadata: { ...old.metadata }, status });

@@ -19,7 +19,7 @@ import {
   validateMetadataChange,
 } from './metadata-rules.js';
 import type { RequestScope, Transform } from './resource-storage.js';
-import { hasStoreCode, toApiError } from './store-errors.js';
+import { hasStoreCode, readEntry, toApiError } from './store-errors.js';
 import type { UpdateStrategy } from './strategy.js';
 
 /** Lost races after which a writer gets a Conflict, as etcd-backed servers stop at a deadline. */
@@ -38,8 +38,7 @@ export async function updateObject(
   if (rules === undefined) throw ApiError.resourceNotFound();
   const key = keyOf(kind, scope.namespace, name);
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
-    const entry = await store.get(key);
-    if (entry === undefined) throw ApiError.notFound(kind, name);
+    const entry = await readEntry(store, key, kind, name);
     const old = objectOf(entry.value);
     let object: KubernetesObject;
     if (projection === undefined) {
