@@ -24,6 +24,8 @@ import { encoder, eventsSince, line, readUntil } from '../helpers/store-values.j
 interface Fault {
   /** How many of the next batches are written in full and then reported as failed. */
   remaining: number;
+  /** Whether each batch so far was to be synced. */
+  readonly synced: boolean[];
 }
 
 /** A database whose batches fail after the fact. */
@@ -35,7 +37,8 @@ function faulty(database: Database, fault: Fault): Database {
       return () => {
         const batch = target.batch();
         const write = batch.write.bind(batch);
-        batch.write = async (options?: object) => {
+        batch.write = async (options?: { sync?: boolean }) => {
+          fault.synced.push(options?.sync === true);
           await write(options ?? {});
           if (fault.remaining-- > 0) throw new Error('IO error: 000003.log: Input/output error');
         };
@@ -52,7 +55,7 @@ async function setUp(t: TestContext) {
   await directory.readRollback();
   const database = await openDatabase(directory.database, true);
   await initialise(database, LAYOUT_VERSION, { compacted: 0, live: 0 });
-  const fault: Fault = { remaining: 0 };
+  const fault: Fault = { remaining: 0, synced: [] };
   const clock = new FakeClock();
   const common = { clock, logger: silentLogger, random: () => 0 };
   const toEntry = (): StoredEntry => assert.fail('nothing is read from disk here');
@@ -126,6 +129,13 @@ it('voids a refused batch that is on disk when the process dies before it recove
   assert.equal(reopened.revision, 1);
   assert.equal(await reopened.get('refused'), undefined);
   assert.equal((await reopened.create('next', encoder('next'))).modRevision, 2);
+});
+
+it('has LevelDB sync every batch before it acknowledges', async (t) => {
+  const { store, fault } = await setUp(t);
+  await Promise.all(Array.from({ length: 10 }, (_, i) => store.create(`k${i}`, encoder(`${i}`))));
+  await store.update('k0', encoder('0'), 1);
+  assert.deepEqual(fault.synced, [true, true]);
 });
 
 it('fails the next append at once while it cannot write, with the reason', async (t) => {
