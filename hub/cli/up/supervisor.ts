@@ -86,7 +86,8 @@ export class SupervisedChild implements AsyncDisposable {
     const log = openSync(logFile, 'a', 0o600);
     if (statSync(logFile).size > MAX_LOG_BYTES) truncateSync(logFile);
     const startedAt = clock.monotonic();
-    const child = spawn(command, args, { stdio: ['ignore', log, log, 'ipc'] });
+    // A session of its own: Ctrl-C on the terminal reaches the supervisor only, which stops all in order.
+    const child = spawn(command, args, { stdio: ['ignore', log, log, 'ipc'], detached: true });
     closeSync(log);
     this.#child = child;
     const ended = (code: number | null, signal: NodeJS.Signals | null) => {
