@@ -1,13 +1,19 @@
 /**
  * What devices may do: see themselves, the pods bound to them and what those refer to; report on these;
- * write events and their own lease. For writes this is the outer fence only: whose pod it is, is checked
+ * write events and their own lease; pull from the hub's own registry. For writes this is the outer fence only: whose pod it is, is checked
  * against the stored object by the device-restriction admission plug-in. Nothing else is allowed to a device
  * by this authorizer, and whatever concerns other devices is denied outright.
  */
 import { NAMESPACE } from '#protocol/core/v1/well-known.js';
 import { FLEET_GROUP, FLEET_IDENTITY } from '#protocol/fleet/v1alpha1/well-known.js';
 import type { UserInfo } from '#protocol/meta/user-info.js';
-import { type Authorizer, NO_OPINION, type ResourceAttributes, type Verdict } from './authorizer.js';
+import {
+  type Authorizer,
+  NO_OPINION,
+  type PathAttributes,
+  type ResourceAttributes,
+  type Verdict,
+} from './authorizer.js';
 import type { DeviceGraph } from './device-graph.js';
 
 const READ = new Set(['get', 'list', 'watch']);
@@ -21,10 +27,16 @@ export function deviceAuthorizer(graph: DeviceGraph): Authorizer {
       if (!user.groups.includes(FLEET_IDENTITY.devicesGroup)) return NO_OPINION;
       const device = deviceNameOf(user);
       if (device === undefined) return deny(`no device is called ${JSON.stringify(user.username)}`);
-      if (attributes.kind === 'path') return NO_OPINION;
+      if (attributes.kind === 'path') return decidePath(attributes);
       return decide(graph, device, attributes);
     },
   };
+}
+
+/** Devices pull from the hub's own registry; other paths are as for everybody. */
+function decidePath({ verb, path }: PathAttributes): Verdict {
+  const inRegistry = path === '/v2' || path.startsWith('/v2/');
+  return inRegistry && (verb === 'get' || verb === 'head') ? ALLOW : NO_OPINION;
 }
 
 /** The device of a `system:device:<name>` user. */
