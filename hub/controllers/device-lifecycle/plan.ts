@@ -94,7 +94,7 @@ function readyCondition(inputs: DeviceInputs, node: Node): NodeCondition | undef
       lastTransitionTime,
     };
   }
-  if (inputs.verdict === 'waiting' || (known !== undefined && known.status !== 'Unknown')) return undefined;
+  if (inputs.verdict === 'waiting' || known?.status !== 'Unknown') return undefined;
   return {
     type: NODE_CONDITION.ready,
     status: 'True',

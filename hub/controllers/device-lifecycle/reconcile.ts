@@ -160,12 +160,15 @@ class DeviceLifecycle {
   #fleet(now: number): readonly FleetMember[] {
     const members: FleetMember[] = [];
     for (const { metadata, spec } of this.#devices.list()) {
-      const known = this.#parts.liveness.get(metadata.name);
-      if (known === undefined || spec.revoked === true) continue;
-      const { lastHeard, beatInterval } = known;
-      const dead = this.#memories.get(metadata.name)?.deadAt !== undefined;
+      const { name } = metadata;
+      if (spec.revoked === true) continue;
+      const known = this.#parts.liveness.get(name);
+      // Dead before this hub started, and never heard of since: it tells nothing of the hub's own link.
+      if (known === undefined && this.#looksDead(name)) continue;
+      const { lastHeard, beatInterval } = known ?? { lastHeard: this.#startedAt, beatInterval: 0 };
+      const dead = this.#memories.get(name)?.deadAt !== undefined;
       members.push({
-        device: metadata.name,
+        device: name,
         lastHeard,
         beatInterval,
         missing: dead || isOverdue(lastHeard, beatInterval, now),
