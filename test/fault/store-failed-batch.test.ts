@@ -37,9 +37,9 @@ function faulty(database: Database, fault: Fault): Database {
       return () => {
         const batch = target.batch();
         const write = batch.write.bind(batch);
-        batch.write = async (options?: { sync?: boolean }) => {
-          fault.synced.push(options?.sync === true);
-          await write(options ?? {});
+        batch.write = async (options: { sync?: boolean | undefined } = {}) => {
+          fault.synced.push(options.sync === true);
+          await write(options);
           if (fault.remaining-- > 0) throw new Error('IO error: 000003.log: Input/output error');
         };
         return batch;
