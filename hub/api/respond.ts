@@ -78,6 +78,7 @@ export class Responder {
         response.flushHeaders();
         return writeStream(response, result.chunks, this.#parts.logger);
       case 'upgrade':
+        if (response.socket !== null) response.detachSocket(response.socket);
         return result.run();
     }
   }
@@ -223,9 +224,12 @@ export class Responder {
   }
 }
 
+const MAX_WARNING = 512;
+
 /** RFC 7234, section 5.5: code 299, agent unknown, quoted text without control characters. */
 function warningHeader(message: string): string {
   const text = message
+    .slice(0, MAX_WARNING)
     .replace(/[^\x20-\x7e]/g, (char) => (/\s/.test(char) ? ' ' : '?'))
     .replace(/[\\"]/g, '\\$&');
   return `299 - "${text}"`;

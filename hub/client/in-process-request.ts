@@ -61,6 +61,7 @@ export class InProcessRequest implements ApiRequest {
   }
 
   abort(reason: Error): void {
+    this.#given?.removeEventListener('abort', this.#follow);
     this.#aborter().abort(reason);
   }
 
@@ -77,7 +78,9 @@ export class InProcessRequest implements ApiRequest {
     this.#controller = controller;
     const given = this.#given;
     if (given?.aborted) controller.abort(given.reason);
-    else given?.addEventListener('abort', () => controller.abort(given.reason), { once: true });
+    else given?.addEventListener('abort', this.#follow, { once: true });
     return controller;
   }
+
+  readonly #follow = () => this.#controller?.abort(this.#given?.reason);
 }

@@ -45,6 +45,8 @@ export function createInProcessClient(options: InProcessClientOptions): Client {
   };
 }
 
+type Parts = Omit<RequestParts, 'user' | 'id' | 'resource'>;
+
 class InProcessResource<T extends KubernetesObject> implements ResourceClient<T> {
   readonly #options: InProcessClientOptions;
   readonly #id: ResourceId;
@@ -73,13 +75,14 @@ class InProcessResource<T extends KubernetesObject> implements ResourceClient<T>
   async *watch(params: WatchParams): AsyncGenerator<ReadonlyArray<WatchEvent<T>>> {
     const { namespace, signal, ...query } = params;
     if (signal.aborted) return;
-    const result = await this.#call({
+    const request = this.#request({
       method: 'GET',
       verb: 'watch',
       namespace,
       query: { ...query, watch: true },
       signal,
     });
+    const result = await this.#options.chain(request);
     if (result.kind !== 'watch') throw unexpected(result);
     const { events, stop } = result;
     try {
@@ -92,6 +95,7 @@ class InProcessResource<T extends KubernetesObject> implements ResourceClient<T>
       yield [{ type: 'ERROR', object: error.status }];
     } finally {
       stop();
+      request.abort(new Error('the watch is over'));
     }
   }
 
@@ -174,9 +178,13 @@ class InProcessResource<T extends KubernetesObject> implements ResourceClient<T>
     );
   }
 
-  #call(parts: Omit<RequestParts, 'user' | 'id' | 'resource'>): Promise<ApiResult> {
-    const { chain, user, newRequestId } = this.#options;
-    return chain(new InProcessRequest({ ...parts, resource: this.#id, user, id: newRequestId() }));
+  #call(parts: Parts): Promise<ApiResult> {
+    return this.#options.chain(this.#request(parts));
+  }
+
+  #request(parts: Parts): InProcessRequest {
+    const { user, newRequestId } = this.#options;
+    return new InProcessRequest({ ...parts, resource: this.#id, user, id: newRequestId() });
   }
 }
 

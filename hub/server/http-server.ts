@@ -66,6 +66,7 @@ const KEEP_ALIVE_MS = 75_000;
 const HANDSHAKE_MS = 10_000;
 const MAX_HEADER_BYTES = 64 * 1024;
 const DEFAULT_DRAIN_MS = 8_000;
+const SWEEP_MS = 100;
 
 /** Resolves when every address is listened on; rejects, listening on none, when one cannot be had. */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
@@ -95,7 +96,13 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       state.draining = true;
       const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
       options.api.drain();
-      for (const server of servers) server.closeIdleConnections();
+      // Answers under way may have promised to keep their connection; it is closed once it is idle.
+      let done = false;
+      const sweep = () => {
+        for (const server of servers) server.closeIdleConnections();
+        if (!done) options.clock.setTimer(SWEEP_MS, sweep);
+      };
+      sweep();
       const timer = options.clock.setTimer(options.drainMs ?? DEFAULT_DRAIN_MS, () => {
         options.logger.warn(
           { connections: sockets.size },
@@ -104,6 +111,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
         for (const socket of sockets) socket.destroy();
       });
       await Promise.all(closed);
+      done = true;
       timer.cancel();
     },
   };

@@ -58,7 +58,7 @@ async function run(
   const accept = negotiateTransport(upgrade, channels, context);
   const base = { podUid: pod.metadata.uid, container, ...channels };
   const peer = await context.streams.open(device, openOf(base), request.signal);
-  return { kind: 'upgrade', run: () => connect(accept, peer, context) };
+  return { kind: 'upgrade', run: () => connect(accept, peer, request.signal, context) };
 }
 
 function channelsOf(request: ApiRequest): RemoteChannels {
@@ -116,6 +116,7 @@ function unknownProtocol(known: readonly string[]): ApiError {
 async function connect(
   accept: () => Promise<RemoteTransport>,
   peer: StreamPeer,
+  signal: AbortSignal,
   { logger }: HandlerContext,
 ): Promise<void> {
   let transport: RemoteTransport;
@@ -130,5 +131,9 @@ async function connect(
     });
     return;
   }
+  const cut = () => void transport[Symbol.asyncDispose]();
+  if (signal.aborted) cut();
+  else signal.addEventListener('abort', cut, { once: true });
   await bridgeRemoteCommand(transport, peer);
+  signal.removeEventListener('abort', cut);
 }
