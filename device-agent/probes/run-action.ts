@@ -113,8 +113,8 @@ async function httpStatus(
   for (const { name, value } of action.httpHeaders ?? []) headers[name] = value;
   const path = action.path.startsWith('/') ? action.path : `/${action.path}`;
   return await new Promise<number>((resolve, reject) => {
-    // The caller's own connection is used whatever `agent: false` would have made.
-    const call = request({ createConnection: () => stream as never, path, headers, signal, agent: false });
+    // Any agent, even `false`, would make a connection of its own, outside the pod.
+    const call = request({ createConnection: () => stream as never, path, headers, signal });
     call.once('response', (response) => {
       response.on('error', reject);
       response.resume();
