@@ -59,7 +59,10 @@ test('a wrong type names struct, path and Go type', () => {
 
 test('bodies that are no objects, or of another type, are refused', () => {
   for (const value of [null, [], 'x', 1]) refusal(() => decodePod(value));
-  assert.match(refusal(() => decodePod({ kind: 'Node' })), /cannot be handled as a Pod/);
+  assert.match(
+    refusal(() => decodePod({ kind: 'Node' })),
+    /cannot be handled as a Pod/,
+  );
   assert.equal(
     refusal(() => decodePod({ apiVersion: 'apps/v1', kind: 'Pod' })),
     'the API version in the data (apps/v1) does not match the expected API version (v1)',
@@ -172,7 +175,10 @@ test('the pull policy follows from the tag', () => {
 });
 
 test('decoding what was decoded changes nothing', () => {
-  const once = decodePod({ metadata: { name: 'x' }, spec: { containers: [CONTAINER], volumes: [{ name: 'v' }] } });
+  const once = decodePod({
+    metadata: { name: 'x' },
+    spec: { containers: [CONTAINER], volumes: [{ name: 'v' }] },
+  });
   assert.deepEqual(decodePod(once.object).object, once.object);
 });
 
@@ -195,7 +201,10 @@ test('a deployment gets its strategy', () => {
 test('times are normalised to UTC seconds, bad ones refused', () => {
   const { object } = decodePod({ metadata: { creationTimestamp: '2026-01-02T03:04:05.678+01:00' } });
   assert.equal(object.metadata.creationTimestamp, '2026-01-02T02:04:05Z');
-  assert.match(refusal(() => decodePod({ metadata: { creationTimestamp: 'yesterday' } })), /parsing time "yesterday"/);
+  assert.match(
+    refusal(() => decodePod({ metadata: { creationTimestamp: 'yesterday' } })),
+    /parsing time "yesterday"/,
+  );
 });
 
 test('bad quantities and bad base64 are refused', () => {

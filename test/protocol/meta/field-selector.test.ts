@@ -31,7 +31,8 @@ test('escapes survive the round', () => {
 });
 
 test('malformed texts are refused', () => {
-  for (const text of ['a', 'a=b=c', 'a=\\x']) assert.throws(() => parseFieldSelector(text), /invalid field selector/);
+  for (const text of ['a', 'a=b=c', 'a=\\x'])
+    assert.throws(() => parseFieldSelector(text), /invalid field selector/);
 });
 
 test('fields that cannot be selected by are named', () => {

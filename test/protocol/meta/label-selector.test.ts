@@ -9,7 +9,8 @@ import {
   validateLabelSelector,
 } from '#protocol/meta/label-selector.js';
 
-const matches = (text: string, labels: Record<string, string>) => matchesSelector(parseSelector(text), labels);
+const matches = (text: string, labels: Record<string, string>) =>
+  matchesSelector(parseSelector(text), labels);
 
 test('equality, inequality and existence', () => {
   assert.ok(matches('app=web', { app: 'web' }));
@@ -37,7 +38,20 @@ test('labels that only a prototype has do not count', () => {
 });
 
 test('malformed texts are refused', () => {
-  for (const text of ['a=b=c', 'a in b', 'a in (b', ',', 'a,', '=b', 'a notin', '!', '-a=b', 'a=-b', 'n>x', 'a b']) {
+  for (const text of [
+    'a=b=c',
+    'a in b',
+    'a in (b',
+    ',',
+    'a,',
+    '=b',
+    'a notin',
+    '!',
+    '-a=b',
+    'a=-b',
+    'n>x',
+    'a b',
+  ]) {
     assert.throws(() => parseSelector(text), /unable to parse requirement/, text);
   }
 });

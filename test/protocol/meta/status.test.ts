@@ -2,7 +2,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { duplicate, forbidden, invalid, notSupported, required } from '#protocol/meta/field-error.js';
-import { ApiError, isAlreadyExists, isConflict, isGone, isInvalid, isNotFound } from '#protocol/meta/status.js';
+import {
+  ApiError,
+  isAlreadyExists,
+  isConflict,
+  isGone,
+  isInvalid,
+  isNotFound,
+} from '#protocol/meta/status.js';
 
 const PODS = { group: '', resource: 'pods' };
 const DEPLOYMENTS = { group: 'apps', resource: 'deployments' };
@@ -41,7 +48,11 @@ test('one invalid field stands alone', () => {
 
 test('several invalid fields stand in brackets, repeated ones once', () => {
   const twice = required('a');
-  const error = ApiError.invalid({ group: 'apps', kind: 'Deployment' }, 'x', [twice, twice, required('b', 'why')]);
+  const error = ApiError.invalid({ group: 'apps', kind: 'Deployment' }, 'x', [
+    twice,
+    twice,
+    required('b', 'why'),
+  ]);
   assert.equal(error.message, 'Deployment.apps "x" is invalid: [a: Required value, b: Required value: why]');
 });
 

@@ -4,7 +4,17 @@ import { test } from 'node:test';
 import { kindByGvk } from '#protocol/kinds.js';
 import { validateObject } from '#protocol/meta/decode.js';
 import type { KubernetesObject } from '#protocol/meta/object-meta.js';
-import { clusterRole, configMap, deployment, device, node, replicaSet, role, roleBinding, secret } from '../../../helpers/objects.js';
+import {
+  clusterRole,
+  configMap,
+  deployment,
+  device,
+  node,
+  replicaSet,
+  role,
+  roleBinding,
+  secret,
+} from '../../../helpers/objects.js';
 
 function problems(object: KubernetesObject): string[] {
   const [version = '', group = ''] = object.apiVersion.split('/').reverse();
@@ -14,14 +24,27 @@ function problems(object: KubernetesObject): string[] {
 }
 
 test('the builders make valid objects', () => {
-  for (const object of [deployment(), replicaSet(), configMap(), secret(), node(), role(), clusterRole(), roleBinding(), device()]) {
+  for (const object of [
+    deployment(),
+    replicaSet(),
+    configMap(),
+    secret(),
+    node(),
+    role(),
+    clusterRole(),
+    roleBinding(),
+    device(),
+  ]) {
     assert.deepEqual(problems(object), [], object.kind);
   }
 });
 
 test('the selector must match the template', () => {
   const labels = { app: 'other' };
-  for (const object of [deployment({ spec: { template: { metadata: { labels } } } }), replicaSet({ spec: { template: { metadata: { labels } } } })]) {
+  for (const object of [
+    deployment({ spec: { template: { metadata: { labels } } } }),
+    replicaSet({ spec: { template: { metadata: { labels } } } }),
+  ]) {
     assert.deepEqual(problems(object), [
       'spec.template.metadata.labels: Invalid value: {"app":"other"}: `selector` does not match template `labels`',
     ]);
@@ -39,7 +62,10 @@ test('a rolling update must be able to move', () => {
   assert.deepEqual(problems(deployment({ spec: { strategy: { rollingUpdate } } })), [
     'spec.strategy.rollingUpdate.maxUnavailable: Invalid value: "0%": may not be 0 when `maxSurge` is 0',
   ]);
-  assert.equal(problems(deployment({ spec: { strategy: { rollingUpdate: { maxSurge: 'some' } } } })).length, 1);
+  assert.equal(
+    problems(deployment({ spec: { strategy: { rollingUpdate: { maxSurge: 'some' } } } })).length,
+    1,
+  );
 });
 
 test('Recreate has no rolling update', () => {
@@ -56,7 +82,10 @@ test('the deadline must be longer than the wait for readiness', () => {
 });
 
 test('ConfigMap keys are file names', () => {
-  assert.match(problems(configMap({ data: { 'a/b': 'x' } }))[0] ?? '', /^data\[a\/b\]: Invalid value: "a\/b": a valid config key/);
+  assert.match(
+    problems(configMap({ data: { 'a/b': 'x' } }))[0] ?? '',
+    /^data\[a\/b\]: Invalid value: "a\/b": a valid config key/,
+  );
 });
 
 test('a TLS secret needs both files', () => {
@@ -80,7 +109,10 @@ test('a binding refers to a role that it can give', () => {
 
 test('taints are unique by key and effect', () => {
   const taint = { key: 'a', effect: 'NoSchedule' } as const;
-  assert.match(problems(node({ spec: { taints: [taint, taint] } }))[0] ?? '', /^spec\.taints\[1\]: Duplicate value/);
+  assert.match(
+    problems(node({ spec: { taints: [taint, taint] } }))[0] ?? '',
+    /^spec\.taints\[1\]: Duplicate value/,
+  );
 });
 
 test('a device beats at least once a day', () => {

@@ -53,13 +53,23 @@ const CASES: ReadonlyArray<readonly [title: string, spec: Json, container: Json,
   [
     'port name twice',
     {},
-    { ports: [{ name: 'a', containerPort: 1 }, { name: 'a', containerPort: 2 }] },
+    {
+      ports: [
+        { name: 'a', containerPort: 1 },
+        { name: 'a', containerPort: 2 },
+      ],
+    },
     `${ONE}.ports[1].name: Duplicate value: "a"`,
   ],
   [
     'host port twice',
     {},
-    { ports: [{ hostPort: 1, containerPort: 1 }, { hostPort: 1, containerPort: 2 }] },
+    {
+      ports: [
+        { hostPort: 1, containerPort: 1 },
+        { hostPort: 1, containerPort: 2 },
+      ],
+    },
     `${ONE}.ports[1].hostPort: Duplicate value: "TCP//1"`,
   ],
   ['env without name', {}, { env: [{ name: '' }] }, `${ONE}.env[0].name: Required value`],
@@ -98,14 +108,24 @@ const CASES: ReadonlyArray<readonly [title: string, spec: Json, container: Json,
     { volumeMounts: [{ name: 'v', mountPath: '/v', subPath: '../x' }] },
     `${ONE}.volumeMounts[0].subPath: Invalid value: "../x": must not contain '..'`,
   ],
-  ['volume twice', { volumes: [{ name: 'v' }, { name: 'v' }] }, {}, 'spec.volumes[1].name: Duplicate value: "v"'],
+  [
+    'volume twice',
+    { volumes: [{ name: 'v' }, { name: 'v' }] },
+    {},
+    'spec.volumes[1].name: Duplicate value: "v"',
+  ],
   [
     'two sources',
     { volumes: [{ name: 'v', emptyDir: {}, hostPath: { path: '/x' } }] },
     {},
     'spec.volumes[0].hostPath: Forbidden: may not specify more than 1 volume type',
   ],
-  ['probe without handler', {}, { livenessProbe: {} }, `${ONE}.livenessProbe: Required value: must specify a handler type`],
+  [
+    'probe without handler',
+    {},
+    { livenessProbe: {} },
+    `${ONE}.livenessProbe: Required value: must specify a handler type`,
+  ],
   [
     'probe with two handlers',
     {},
@@ -166,7 +186,12 @@ const CASES: ReadonlyArray<readonly [title: string, spec: Json, container: Json,
     {},
     'spec.initContainers[0].name: Duplicate value: "a"',
   ],
-  ['affinity without terms', { affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: {} } } }, {}, 'spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms: Required value: must have at least one node selector term'],
+  [
+    'affinity without terms',
+    { affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: {} } } },
+    {},
+    'spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms: Required value: must have at least one node selector term',
+  ],
 ];
 
 for (const [title, spec, container, problem] of CASES) {
@@ -177,7 +202,10 @@ for (const [title, spec, container, problem] of CASES) {
 
 test('metadata is checked with the pod', () => {
   assert.deepEqual(problems({}, {}, { labels: { app: '-x' } }).length, 1);
-  assert.match(problems({}, {}, { name: '', generateName: 'Bad_' })[0] ?? '', /^metadata\.generateName: Invalid value/);
+  assert.match(
+    problems({}, {}, { name: '', generateName: 'Bad_' })[0] ?? '',
+    /^metadata\.generateName: Invalid value/,
+  );
   assert.deepEqual(problems({}, {}, { name: '' }), [
     'metadata.name: Required value: name or generateName is required',
   ]);
