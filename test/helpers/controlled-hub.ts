@@ -98,7 +98,9 @@ export class ControlledHub implements AsyncDisposable {
     const created = await this.client.resource<T>(id).create(fresh);
     const { status } = object as { status?: object };
     if (status === undefined || Object.keys(status).length === 0) return created;
-    return await this.client.resource<T>(id).updateStatus({ ...created, status } as T);
+    // A patch, not an update: a controller may have looked at the new object already.
+    const { name, namespace } = created.metadata;
+    return await this.client.resource<T>(id).patch(name, namespace, 'merge', { status }, 'status');
   }
 
   /** Lets time pass until `holds`; fails with `what` after `limitMs` of the hub's time. */
