@@ -7,6 +7,7 @@ export const listMetaSchema = struct('io.k8s.apimachinery.pkg.apis.meta.v1.ListM
   resourceVersion: z.string().optional(),
   continue: z.string().optional(),
   remainingItemCount: int64().optional(),
+  shardInfo: struct('io.k8s.apimachinery.pkg.apis.meta.v1.ShardInfo', { selector: z.string() }).optional(),
 });
 export type ListMeta = z.infer<typeof listMetaSchema>;
 

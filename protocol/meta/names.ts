@@ -24,8 +24,9 @@ function tooLongText(limit: number): string {
   return `must be no more than ${limit} characters`;
 }
 
+/** The two blanks before `or` are Kubernetes' own. */
 function regexText(message: string, pattern: string, ...examples: readonly string[]): string {
-  const shown = examples.map((example) => `'${example}'`).join(', or ');
+  const shown = examples.map((example) => `'${example}'`).join(',  or ');
   return `${message} (${examples.length > 0 ? `e.g. ${shown}, ` : ''}regex used for validation is '${pattern}')`;
 }
 

@@ -3,7 +3,7 @@
  * registry sets them); everything else is absent when unset, as on the wire.
  */
 import { z } from 'zod';
-import { int64, listMap, setList, stringMap, struct, time } from './schema.js';
+import { atomicList, int64, listMap, setList, stringMap, struct, time } from './schema.js';
 
 const META = 'io.k8s.apimachinery.pkg.apis.meta.v1';
 
@@ -41,7 +41,7 @@ const metaShape = {
   annotations: stringMap().optional(),
   ownerReferences: listMap(ownerReferenceSchema, ['uid']).optional(),
   finalizers: setList(z.string(), { merge: true }).optional(),
-  managedFields: z.array(managedFieldsEntrySchema).optional(),
+  managedFields: atomicList(managedFieldsEntrySchema).optional(),
 };
 
 export const objectMetaSchema = struct(`${META}.ObjectMeta`, {

@@ -77,9 +77,9 @@ export function listMap<E extends z.ZodType>(
   });
 }
 
-/** A list that merges by one key in strategic merge patch but is not a map for server-side apply. */
+/** A list that merges by one key in strategic merge patch but is replaced as a whole by server-side apply. */
 export function mergeList<E extends z.ZodType>(element: E, patchMergeKey: string): z.ZodArray<E> {
-  return withMerge(z.array(element), { patchMergeKey, patchStrategy: ['merge'] });
+  return withMerge(z.array(element), { listType: 'atomic', patchMergeKey, patchStrategy: ['merge'] });
 }
 
 /** A list that is replaced as a whole. */

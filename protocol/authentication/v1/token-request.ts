@@ -12,6 +12,7 @@ export const tokenRequestSchema = struct(`${AUTHENTICATION}.TokenRequest`, {
   spec: struct(`${AUTHENTICATION}.TokenRequestSpec`, {
     audiences: atomicList(z.string()).default([]),
     expirationSeconds: int64().default(3600),
+    attestations: z.record(z.string(), z.array(z.string())).optional(),
     boundObjectRef: struct(`${AUTHENTICATION}.BoundObjectReference`, {
       kind: z.string().optional(),
       apiVersion: z.string().optional(),

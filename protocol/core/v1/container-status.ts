@@ -32,6 +32,9 @@ export const volumeMountStatusSchema = struct(`${CORE}.VolumeMountStatus`, {
   mountPath: z.string(),
   readOnly: z.boolean().optional(),
   recursiveReadOnly: z.string().optional(),
+  volumeStatus: struct(`${CORE}.VolumeStatus`, {
+    image: struct(`${CORE}.ImageVolumeStatus`, { imageRef: z.string() }).optional(),
+  }).optional(),
 });
 
 export const containerUserSchema = struct(`${CORE}.ContainerUser`, {

@@ -1,6 +1,6 @@
 /** Containers of a pod — main, init and ephemeral — with their environment, ports and mounts. */
 import { z } from 'zod';
-import { atomicList, int32, listMap, struct } from '../../meta/schema.js';
+import { atomicList, int32, listMap, setList, struct } from '../../meta/schema.js';
 import { lifecycleSchema, probeSchema } from './probe.js';
 import {
   configMapKeySelectorSchema,
@@ -56,6 +56,7 @@ export const volumeMountSchema = struct(`${CORE}.VolumeMount`, {
   subPath: z.string().optional(),
   mountPropagation: z.enum(['Bidirectional', 'HostToContainer', 'None']).optional(),
   subPathExpr: z.string().optional(),
+  bindMountOptions: setList(z.string()).optional(),
 });
 export type VolumeMount = z.infer<typeof volumeMountSchema>;
 
@@ -73,7 +74,7 @@ export const containerRestartRuleSchema = struct(`${CORE}.ContainerRestartRule`,
   action: z.string(),
   exitCodes: struct(`${CORE}.ContainerRestartRuleOnExitCodes`, {
     operator: z.string(),
-    values: z.array(int32()).optional(),
+    values: setList(int32()).optional(),
   }).optional(),
 });
 

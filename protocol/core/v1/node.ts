@@ -1,7 +1,7 @@
 /** Node: one device as Kubernetes sees it. Cluster-scoped; its status is written by the hub from the device's reports. */
 import { z } from 'zod';
 import { objectMetaSchema } from '../../meta/object-meta.js';
-import { atomicList, int32, int64, listMap, mergeList, setList, struct, time } from '../../meta/schema.js';
+import { atomicList, int32, int64, listMap, setList, struct, time } from '../../meta/schema.js';
 import { resourceListSchema } from './resources.js';
 
 const CORE = 'io.k8s.api.core.v1';
@@ -30,6 +30,9 @@ export const nodeSpecSchema = struct(`${CORE}.NodeSpec`, {
     }).optional(),
   }).optional(),
   externalID: z.string().optional(),
+  podPreemptionPolicy: struct(`${CORE}.NodePodPreemptionPolicy`, {
+    disableResizePreemption: setList(z.string()).optional(),
+  }).optional(),
 });
 export type NodeSpec = z.infer<typeof nodeSpecSchema>;
 
@@ -79,7 +82,7 @@ export const nodeStatusSchema = struct(`${CORE}.NodeStatus`, {
   allocatable: resourceListSchema().optional(),
   phase: z.string().optional(),
   conditions: listMap(nodeConditionSchema, ['type']).optional(),
-  addresses: mergeList(nodeAddressSchema, 'type').optional(),
+  addresses: listMap(nodeAddressSchema, ['type']).optional(),
   daemonEndpoints: struct(`${CORE}.NodeDaemonEndpoints`, {
     kubeletEndpoint: struct(`${CORE}.DaemonEndpoint`, { Port: int32() }).optional(),
   }).optional(),

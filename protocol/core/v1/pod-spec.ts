@@ -79,5 +79,10 @@ export const podSpecSchema = struct(`${CORE}.PodSpec`, {
   ).optional(),
   resources: resourceRequirementsSchema.optional(),
   hostnameOverride: z.string().optional(),
+  schedulingGroup: struct(`${CORE}.PodSchedulingGroup`, { podGroupName: z.string().optional() }).optional(),
+  evictionResponders: listMap(
+    struct(`${CORE}.EvictionResponder`, { name: z.string(), priority: int32().optional() }),
+    ['name'],
+  ).optional(),
 });
 export type PodSpec = z.infer<typeof podSpecSchema>;

@@ -1,6 +1,6 @@
 /** Status of a pod: written by the device that runs it (through the hub's link) and by the scheduler. */
 import { z } from 'zod';
-import { atomicList, int64, listMap, mergeList, struct, time } from '../../meta/schema.js';
+import { atomicList, int64, listMap, mergeList, quantity, setList, struct, time } from '../../meta/schema.js';
 import { containerStatusSchema } from './container-status.js';
 import { resourceListSchema, resourceRequirementsSchema } from './resources.js';
 
@@ -16,6 +16,36 @@ export const podConditionSchema = struct(`${CORE}.PodCondition`, {
   message: z.string().optional(),
 });
 export type PodCondition = z.infer<typeof podConditionSchema>;
+
+const nodeAllocatableResourceClaimStatusSchema = struct(`${CORE}.NodeAllocatableResourceClaimStatus`, {
+  resourceClaimName: z.string(),
+  containers: setList(z.string()).optional(),
+  mapping: listMap(
+    struct(`${CORE}.NodeAllocatableMappedResources`, { name: z.string(), quantity: quantity().optional() }),
+    ['name'],
+  ).optional(),
+  overhead: listMap(
+    struct(`${CORE}.NodeAllocatableOverheadResources`, {
+      name: z.string(),
+      perPod: quantity().optional(),
+      perContainer: quantity().optional(),
+    }),
+    ['name'],
+  ).optional(),
+});
+
+const podVolumeHealthSchema = struct(`${CORE}.PodVolumeHealth`, {
+  name: z.string(),
+  healthConditions: listMap(
+    struct(`${CORE}.VolumeHealthCondition`, {
+      status: z.string(),
+      reason: z.string(),
+      message: z.string().optional(),
+    }),
+    ['status', 'reason'],
+  ).optional(),
+  lastTransitionTime: time().optional(),
+});
 
 export const POD_PHASES = ['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown'] as const;
 export type PodPhase = (typeof POD_PHASES)[number];
@@ -55,6 +85,10 @@ export const podStatusSchema = struct(`${CORE}.PodStatus`, {
     ).optional(),
     resourceClaimName: z.string(),
   }).optional(),
+  nodeAllocatableResourceClaimStatuses: listMap(nodeAllocatableResourceClaimStatusSchema, [
+    'resourceClaimName',
+  ]).optional(),
+  volumeHealth: listMap(podVolumeHealthSchema, ['name'], { patchMergeKey: null }).optional(),
   allocatedResources: resourceListSchema().optional(),
   resources: resourceRequirementsSchema.optional(),
 });

@@ -16,6 +16,7 @@ export const httpGetActionSchema = struct(`${CORE}.HTTPGetAction`, {
   host: z.string().optional(),
   scheme: z.enum(['HTTP', 'HTTPS']).default('HTTP'),
   httpHeaders: atomicList(httpHeaderSchema).optional(),
+  protocol: z.string().optional(),
 });
 export type HttpGetAction = z.infer<typeof httpGetActionSchema>;
 
@@ -27,6 +28,7 @@ export const tcpSocketActionSchema = struct(`${CORE}.TCPSocketAction`, {
 export const grpcActionSchema = struct(`${CORE}.GRPCAction`, {
   port: int32(),
   service: z.string().default(''),
+  mode: z.string().optional(),
 });
 
 export const sleepActionSchema = struct(`${CORE}.SleepAction`, { seconds: int64() });

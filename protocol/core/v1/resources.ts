@@ -28,6 +28,7 @@ export const volumeResourceRequirementsSchema = struct(`${CORE}.VolumeResourceRe
 export const resourceHealthSchema = struct(`${CORE}.ResourceHealth`, {
   resourceID: z.string(),
   health: z.string().optional(),
+  message: z.string().optional(),
 });
 
 export const resourceStatusSchema = struct(`${CORE}.ResourceStatus`, {

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { labelSelectorSchema } from '../../meta/label-selector-schema.js';
 import { templateMetaSchema } from '../../meta/object-meta.js';
-import { atomicList, int32, stringMap, struct } from '../../meta/schema.js';
+import { atomicList, int32, int64, stringMap, struct } from '../../meta/schema.js';
 import {
   localObjectReferenceSchema,
   typedLocalObjectReferenceSchema,
@@ -18,6 +18,7 @@ export const clusterTrustBundleProjectionSchema = struct(`${CORE}.ClusterTrustBu
   labelSelector: labelSelectorSchema.optional(),
   optional: z.boolean().optional(),
   path: z.string(),
+  user: int64().optional(),
 });
 
 export const podCertificateProjectionSchema = struct(`${CORE}.PodCertificateProjection`, {
@@ -27,6 +28,8 @@ export const podCertificateProjectionSchema = struct(`${CORE}.PodCertificateProj
   credentialBundlePath: z.string().optional(),
   keyPath: z.string().optional(),
   certificateChainPath: z.string().optional(),
+  userAnnotations: stringMap().optional(),
+  user: int64().optional(),
 });
 
 export const persistentVolumeClaimSpecSchema = struct(`${CORE}.PersistentVolumeClaimSpec`, {

@@ -1,6 +1,6 @@
 /** Volumes of a pod and the sources that most pods use. Sources of storage systems: volume-source.ts. */
 import { z } from 'zod';
-import { atomicList, int32, quantity, struct } from '../../meta/schema.js';
+import { atomicList, int32, int64, quantity, struct } from '../../meta/schema.js';
 import { expirationSeconds, objectFieldSelectorSchema, resourceFieldSelectorSchema } from './reference.js';
 import {
   clusterTrustBundleProjectionSchema,
@@ -14,6 +14,7 @@ export const keyToPathSchema = struct(`${CORE}.KeyToPath`, {
   key: z.string(),
   path: z.string(),
   mode: int32().optional(),
+  user: int64().optional(),
 });
 export type KeyToPath = z.infer<typeof keyToPathSchema>;
 
@@ -22,6 +23,7 @@ export const downwardAPIVolumeFileSchema = struct(`${CORE}.DownwardAPIVolumeFile
   fieldRef: objectFieldSelectorSchema.optional(),
   resourceFieldRef: resourceFieldSelectorSchema.optional(),
   mode: int32().optional(),
+  user: int64().optional(),
 });
 export type DownwardAPIVolumeFile = z.infer<typeof downwardAPIVolumeFileSchema>;
 
@@ -43,6 +45,7 @@ export const volumeProjectionSchema = struct(`${CORE}.VolumeProjection`, {
     audience: z.string().optional(),
     expirationSeconds: expirationSeconds(),
     path: z.string(),
+    user: int64().optional(),
   }).optional(),
   clusterTrustBundle: clusterTrustBundleProjectionSchema.optional(),
   podCertificate: podCertificateProjectionSchema.optional(),
@@ -52,6 +55,7 @@ export type VolumeProjection = z.infer<typeof volumeProjectionSchema>;
 export const emptyDirVolumeSourceSchema = struct(`${CORE}.EmptyDirVolumeSource`, {
   medium: z.string().optional(),
   sizeLimit: quantity().optional(),
+  mode: int32().optional(),
 });
 
 export const hostPathVolumeSourceSchema = struct(`${CORE}.HostPathVolumeSource`, {
@@ -67,19 +71,23 @@ export const volumeSchema = struct(`${CORE}.Volume`, {
     secretName: z.string().optional(),
     ...keysShape,
     defaultMode: int32().default(DEFAULT_MODE),
+    defaultUser: int64().optional(),
   }).optional(),
   configMap: struct(`${CORE}.ConfigMapVolumeSource`, {
     name: z.string().optional(),
     ...keysShape,
     defaultMode: int32().default(DEFAULT_MODE),
+    defaultUser: int64().optional(),
   }).optional(),
   downwardAPI: struct(`${CORE}.DownwardAPIVolumeSource`, {
     items: atomicList(downwardAPIVolumeFileSchema).optional(),
     defaultMode: int32().default(DEFAULT_MODE),
+    defaultUser: int64().optional(),
   }).optional(),
   projected: struct(`${CORE}.ProjectedVolumeSource`, {
     sources: atomicList(volumeProjectionSchema).optional(),
     defaultMode: int32().default(DEFAULT_MODE),
+    defaultUser: int64().optional(),
   }).optional(),
   persistentVolumeClaim: struct(`${CORE}.PersistentVolumeClaimVolumeSource`, {
     claimName: z.string(),
