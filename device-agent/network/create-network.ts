@@ -266,8 +266,12 @@ class CniNetwork implements Network {
 
 /** The bridge, the address leases and portmap's chains. Nothing of it is an error when it is not there. */
 export async function removeShared(runDir: string, bridge: string): Promise<void> {
-  if ((await orMissing(readdir(`/sys/class/net/${bridge}/brif`)))?.length === 0)
-    await runCommand('ip', ['link', 'delete', bridge]);
+  // Asked of the kernel by netlink: /sys shows the network namespace of whoever mounted it.
+  const links = await runCommand('ip', ['-o', 'link', 'show', 'type', 'bridge']);
+  if (new RegExp(`^\\d+: ${bridge.replaceAll('.', '\\.')}[:@]`, 'm').test(links)) {
+    const ports = await runCommand('ip', ['-o', 'link', 'show', 'master', bridge]);
+    if (ports.trim() === '') await runCommand('ip', ['link', 'delete', bridge]);
+  }
   await rm(join(runDir, 'ipam'), { recursive: true, force: true });
   await removeEmptyPortmapChains();
 }

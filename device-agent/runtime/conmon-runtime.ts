@@ -17,7 +17,7 @@ import type { OciRuntime } from './oci-runtime.js';
 import { ociConfig } from './oci-spec.js';
 import type { OciConfig } from './oci-types.js';
 import type { RuntimeOptions } from './options.js';
-import { hasArgument } from './process-table.js';
+import { hasArgument, processesWithArgument } from './process-table.js';
 import type { RunFiles } from './run-files.js';
 import {
   type ContainerSpec,
@@ -81,10 +81,12 @@ export class ConmonRuntime implements Runtime {
       const state = await this.#parts.observer.state(id);
       if (state !== undefined && state.status !== 'unknown') return;
       // A creation that was cut off leaves parts behind, never a container worth keeping.
+      await this.#stopCreation(id);
       await this.#remove(id, spec.key.podUid);
       try {
         await this.#create(id, spec);
       } catch (error) {
+        await this.#stopCreation(id);
         await this.#remove(id, spec.key.podUid);
         throw error instanceof RuntimeError
           ? error
@@ -181,8 +183,21 @@ export class ConmonRuntime implements Runtime {
       if (state?.status === 'running')
         throw new RuntimeError('RunContainerError', `container ${id} still runs: kill it first`);
       const podUid = record?.key.podUid ?? (await this.#podOf(id));
+      if (state?.status === 'unknown') await this.#stopCreation(id);
       await this.#remove(id, podUid);
     });
+  }
+
+  /** Ends a conmon and its `create` that an earlier agent left at work: they know the bundle by its path. */
+  async #stopCreation(id: string): Promise<void> {
+    const { files, options } = this.#parts;
+    const deadline = options.clock.monotonic() + CONMON_EXIT_MS;
+    while (options.clock.monotonic() < deadline) {
+      const pids = await processesWithArgument(files.bundle(id));
+      if (pids.length === 0) return;
+      for (const pid of pids) signalProcess(pid, 'SIGKILL');
+      await options.clock.sleep(10);
+    }
   }
 
   /** The pod that a container without a record belonged to, by its name. */

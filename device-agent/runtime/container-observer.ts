@@ -110,7 +110,8 @@ export class ContainerObserver implements Disposable {
       return this.#unmarked(record, base, pid);
     }
     const monitor = await files.pid(record.id, 'conmon.pid');
-    if (monitor !== undefined && (await hasArgument(monitor, record.id))) {
+    const created = (await files.pid(record.id, 'pid')) !== undefined;
+    if (created && monitor !== undefined && (await hasArgument(monitor, record.id))) {
       // Its exit file is being written.
       return { ...base, status: startedAt === undefined ? 'created' : 'running' };
     }

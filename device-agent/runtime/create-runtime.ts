@@ -6,7 +6,7 @@ import { ConmonRuntime } from './conmon-runtime.js';
 import { ContainerObserver } from './container-observer.js';
 import { chooseOciRuntime, findProgram, OciRuntime } from './oci-runtime.js';
 import type { RuntimeOptions } from './options.js';
-import { capabilityMask } from './process-table.js';
+import { capabilityMask, hasArgument } from './process-table.js';
 import { RunFiles } from './run-files.js';
 import { type Runtime, RuntimeError } from './runtime.js';
 
@@ -31,6 +31,11 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const program = await chooseOciRuntime(cgroups.layout, options.ociRuntime);
   const oci = await OciRuntime.open(program, files.ociState);
   await cgroups.setUp();
+  for (const { id } of await files.list()) {
+    // An earlier agent may have been killed before it could move the monitor out of its own group.
+    const monitor = await files.pid(id, 'conmon.pid');
+    if (monitor !== undefined && (await hasArgument(monitor, id))) await cgroups.adoptMonitor(monitor);
+  }
   const observer = new ContainerObserver({
     files,
     cgroups,

@@ -1,5 +1,5 @@
 /** Questions to /proc about processes that may end at any moment. */
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { hasErrno } from '../lib/errno.js';
 
 async function readProc(pid: number, file: string): Promise<string | undefined> {
@@ -23,6 +23,14 @@ export async function isInCgroup(pid: number, cgroup: string): Promise<boolean> 
 export async function hasArgument(pid: number, argument: string): Promise<boolean> {
   const line = await readProc(pid, 'cmdline');
   return line?.split('\0').includes(argument) ?? false;
+}
+
+/** All processes that were started with `argument` on their command line. */
+export async function processesWithArgument(argument: string): Promise<readonly number[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const found: number[] = [];
+  for (const pid of pids) if (await hasArgument(pid, argument)) found.push(pid);
+  return found;
 }
 
 /** Letter of the process state ('R', 'S', 'Z'); undefined when there is no such process. */

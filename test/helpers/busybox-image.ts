@@ -12,12 +12,11 @@ const BUSYBOX = ['/usr/bin/busybox', '/bin/busybox'].find((path) => existsSync(p
 /** Why tests that need busybox cannot run here; undefined when they can. */
 export const busyboxMissing: string | undefined = BUSYBOX ? undefined : 'needs busybox-static';
 
-export const APPLETS =
-  `sh ash cat echo sleep ls mkdir rm true false env id hostname wget nc httpd ip ping test
+export const APPLETS = `sh ash cat echo sleep ls mkdir rm true false env id hostname nc httpd ip ping test
   head tail grep sed awk seq yes dd kill ps stat touch chmod chown ln cp mv mount umount date printf stty tty
   vi wc sort tr cut find od timeout setsid nproc mktemp usleep`
-    .trim()
-    .split(/\s+/);
+  .trim()
+  .split(/\s+/);
 
 export const PASSWD =
   'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\napp:x:1000:1001:app:/home/app:/bin/sh\n';

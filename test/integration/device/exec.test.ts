@@ -106,7 +106,10 @@ test('cancelling kills the process and its children in the container', { skip },
   });
   const first = await session.stdout[Symbol.asyncIterator]().next();
   assert.equal(String(Buffer.from(first.value as Uint8Array)), 'ready\n');
-  assert.equal((await processesWith(fixture, id, 'sleep 777')).filter((line) => !line.includes('sh -c')).length, 2);
+  assert.equal(
+    (await processesWith(fixture, id, 'sleep 777')).filter((line) => !line.includes('sh -c')).length,
+    2,
+  );
   abort.abort();
   await session.exit.catch(() => undefined);
   assert.deepEqual(await processesWith(fixture, id, 'sleep 777'), []);

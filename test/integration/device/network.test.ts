@@ -1,0 +1,235 @@
+/** The pod network on real namespaces and CNI plugins, with real containers talking to each other. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { listMounts } from '#device-agent/lib/mounts.js';
+import { systemClock } from '#device-agent/lib/system-clock.js';
+import { createNetwork } from '#device-agent/network/create-network.js';
+import type { Network, Sandbox, SandboxSpec } from '#device-agent/network/network.js';
+import type { NetworkOptions } from '#device-agent/network/options.js';
+import { processState } from '#device-agent/runtime/process-table.js';
+import { purgeDevice } from '#device-agent/runtime/purge.js';
+import { containerId } from '#device-agent/runtime/runtime.js';
+import { silentLogger } from '#protocol/lib/logger.js';
+import { containersMissing, type RuntimeFixture, runtimeFixture } from '#test/helpers/device-runtime.js';
+import { inOwnNetns } from '#test/helpers/own-netns.js';
+
+const plugins = existsSync('/usr/lib/cni/bridge') ? undefined : 'needs containernetworking-plugins';
+const skip = containersMissing() ?? plugins ?? false;
+const SUBNET = '10.88.77.0/24';
+
+function options(fixture: RuntimeFixture, change: Partial<NetworkOptions> = {}): NetworkOptions {
+  return {
+    runDir: fixture.options.runDir,
+    subnet: SUBNET,
+    clock: systemClock,
+    logger: silentLogger,
+    ...change,
+  };
+}
+
+function pod(change: Partial<SandboxSpec> = {}): SandboxSpec {
+  return {
+    podUid: randomUUID(),
+    namespace: 'default',
+    name: 'web',
+    hostname: 'web',
+    hostNetwork: false,
+    hostIpc: false,
+    ports: [],
+    ...change,
+  };
+}
+
+/** Runs a script in the pod to its end. */
+async function runIn(fixture: RuntimeFixture, sandbox: Sandbox, script: string) {
+  const spec = fixture.spec(['sh', '-c', script], {
+    podUid: sandbox.podUid,
+    namespaces: sandbox.namespaces,
+    hostname: 'web',
+    name: `c${Math.floor(Math.random() * 1e9)}`,
+  });
+  const state = await fixture.exited(await fixture.run(spec));
+  await fixture.runtime.delete(state.id);
+  return { code: state.exitCode, log: await readFile(spec.logPath, 'utf8') };
+}
+
+async function serve(fixture: RuntimeFixture, sandbox: Sandbox, address: string): Promise<string> {
+  const spec = fixture.spec(
+    ['sh', '-c', `echo served > /tmp/index.html; exec httpd -f -p ${address} -h /tmp`],
+    {
+      podUid: sandbox.podUid,
+      namespaces: sandbox.namespaces,
+      name: `s${Math.floor(Math.random() * 1e9)}`,
+    },
+  );
+  return fixture.run(spec);
+}
+
+async function answers(network: Network, podUid: string, port: number): Promise<string> {
+  const signal = AbortSignal.timeout(5000);
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      const socket = await network.connect(podUid, port, signal);
+      socket.end('GET /index.html HTTP/1.0\r\n\r\n');
+      const chunks: Buffer[] = [];
+      for await (const chunk of socket) chunks.push(chunk as Buffer);
+      return Buffer.concat(chunks).toString('utf8');
+    } catch (error) {
+      if (attempt > 50) throw error;
+      await systemClock.sleep(50);
+    }
+  }
+}
+
+const rules = () => execFileSync('iptables', ['-t', 'nat', '-S'], { encoding: 'utf8' });
+const links = () => execFileSync('ip', ['-o', 'link'], { encoding: 'utf8' });
+
+if (inOwnNetns(fileURLToPath(import.meta.url), skip)) {
+  test('two pods have addresses, names and loopbacks of their own and reach each other', async () => {
+    await using fixture = await runtimeFixture();
+    await using network = await createNetwork(options(fixture));
+    const [one, two] = [
+      await network.setUp(pod({ hostname: 'one' })),
+      await network.setUp(pod({ hostname: 'two' })),
+    ];
+    assert.notEqual(one.ip, two.ip);
+    for (const sandbox of [one, two]) assert.match(sandbox.ip, /^10\.88\.77\.\d+$/);
+    const seen = await runIn(
+      fixture,
+      one,
+      `ping -c 1 -W 2 ${two.ip} && ping -c 1 127.0.0.1 && hostname && cat /etc/hosts && ip route`,
+    );
+    assert.equal(seen.code, 0, seen.log);
+    assert.match(seen.log, new RegExp(`${one.ip}\\tone`));
+    assert.match(seen.log, /default via 10\.88\.77\.1 dev eth0/);
+    await network.tearDown(one.podUid);
+    await network.tearDown(two.podUid);
+  });
+
+  test('setting up again gives the same sandbox, after a restart too; tearing down leaves nothing', async () => {
+    await using fixture = await runtimeFixture();
+    const before = { rules: rules(), links: links() };
+    const network = await createNetwork(options(fixture));
+    const spec = pod({ ports: [{ hostPort: 18080, containerPort: 80, protocol: 'TCP', hostIp: '' }] });
+    const sandbox = await network.setUp(spec);
+    assert.deepEqual(await network.setUp(spec), sandbox);
+    assert.deepEqual(await network.list(), [sandbox]);
+    await network[Symbol.asyncDispose]();
+    const again = await createNetwork(options(fixture));
+    assert.deepEqual(await again.list(), [sandbox]);
+    assert.deepEqual(await again.setUp(spec), sandbox);
+    assert.match(rules(), /18080/);
+    await again.tearDown(spec.podUid);
+    await again.tearDown(spec.podUid);
+    assert.deepEqual(await again.list(), []);
+    await again[Symbol.asyncDispose]();
+    assert.equal(rules(), before.rules);
+    assert.equal(links(), before.links);
+    assert.deepEqual(await listMounts(fixture.options.runDir), []);
+    assert.deepEqual(await readdir(join(fixture.options.runDir, 'netns')), []);
+    assert.equal(existsSync(join(fixture.options.runDir, 'ipam')), false);
+  });
+
+  test('a mapped port reaches the pod from outside the device', async () => {
+    await using fixture = await runtimeFixture();
+    await using network = await createNetwork(options(fixture));
+    const spec = pod({ ports: [{ hostPort: 18081, containerPort: 8000, protocol: 'TCP', hostIp: '' }] });
+    const sandbox = await network.setUp(spec);
+    await serve(fixture, sandbox, '8000');
+    assert.match(await answers(network, spec.podUid, 8000), /served/);
+    // A neighbour on a link of the device: another namespace.
+    const outside = await network.setUp(pod({ hostname: 'outside' }));
+    const seen = await runIn(
+      fixture,
+      outside,
+      'printf "GET /index.html HTTP/1.0\r\n\r\n" | nc -w 5 10.88.77.1 18081',
+    );
+    assert.match(seen.log, /served/, seen.log);
+    await network.tearDown(spec.podUid);
+    await network.tearDown(outside.podUid);
+  });
+
+  test('a program on the pod’s loopback is reached from inside', async () => {
+    await using fixture = await runtimeFixture();
+    await using network = await createNetwork(options(fixture));
+    const spec = pod();
+    await serve(fixture, await network.setUp(spec), '127.0.0.1:8001');
+    assert.match(await answers(network, spec.podUid, 8001), /served/);
+    await assert.rejects(network.connect(spec.podUid, 9, AbortSignal.timeout(5000)), /ECONNREFUSED|refused/);
+    await network.tearDown(spec.podUid);
+  });
+
+  test('containers of a pod share host name, shared memory and network', async () => {
+    await using fixture = await runtimeFixture();
+    await using network = await createNetwork(options(fixture));
+    const sandbox = await network.setUp(pod());
+    assert.equal((await runIn(fixture, sandbox, 'echo note > /dev/shm/note')).code, 0);
+    assert.match((await runIn(fixture, sandbox, 'cat /dev/shm/note; hostname')).log, /note\n.*web\n/);
+    await network.tearDown(sandbox.podUid);
+  });
+
+  test('a pod on the device’s network has the device’s address and no namespace of its own', async () => {
+    await using fixture = await runtimeFixture();
+    await using network = await createNetwork(options(fixture, { hostIp: () => '192.0.2.7' }));
+    const sandbox = await network.setUp(pod({ hostNetwork: true }));
+    assert.equal(sandbox.ip, '192.0.2.7');
+    assert.equal(sandbox.namespaces.net, undefined);
+    await network.tearDown(sandbox.podUid);
+    assert.deepEqual(await network.list(), []);
+  });
+
+  test('what a crash left half made is listed, taken down and made again', async () => {
+    await using fixture = await runtimeFixture();
+    const network = await createNetwork(options(fixture, { cniPath: ['/nowhere'] }));
+    const spec = pod();
+    await assert.rejects(network.setUp(spec), /CNI plugin "bridge" is not in \/nowhere \(apt-get install/);
+    assert.deepEqual(
+      (await network.list()).map((sandbox) => sandbox.podUid),
+      [spec.podUid],
+    );
+    await using working = await createNetwork(options(fixture));
+    const sandbox = await working.setUp(spec);
+    assert.match(sandbox.ip, /^10\.88\.77\./);
+    await working.tearDown(spec.podUid);
+    assert.deepEqual(await working.list(), []);
+  });
+
+  test('purging a device takes away its containers, network and mounts', async () => {
+    await using fixture = await runtimeFixture();
+    const before = { rules: rules(), links: links() };
+    const network = await createNetwork(options(fixture));
+    const spec = pod({ ports: [{ hostPort: 18082, containerPort: 80, protocol: 'TCP', hostIp: '' }] });
+    const sandbox = await network.setUp(spec);
+    const running = fixture.spec(['sleep', '100000'], {
+      podUid: spec.podUid,
+      namespaces: sandbox.namespaces,
+    });
+    const id = await fixture.run(running);
+    const pid = (await fixture.runtime.list()).find((state) => state.id === id)?.pid ?? 0;
+    assert.equal(id, containerId(running.key));
+    const { dataDir, runDir, cgroupParent } = fixture.options;
+    await purgeDevice({
+      dataDir,
+      runDir,
+      cgroupParent,
+      subnet: SUBNET,
+      clock: systemClock,
+      logger: silentLogger,
+    });
+    assert.ok([undefined, 'Z'].includes(await processState(pid)), 'the container’s process is dead');
+    assert.deepEqual(await listMounts(runDir), []);
+    assert.deepEqual(await readdir(runDir), []);
+    assert.equal(rules(), before.rules);
+    assert.equal(links(), before.links);
+    assert.equal(
+      execFileSync('find', ['/sys/fs/cgroup', '-name', `pod${spec.podUid}`], { encoding: 'utf8' }),
+      '',
+    );
+  });
+}

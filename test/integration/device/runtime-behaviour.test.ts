@@ -1,0 +1,178 @@
+/** What real containers see and may do: user, capabilities, files, filters, signals, logs. */
+import assert from 'node:assert/strict';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'node:test';
+import { systemClock } from '#device-agent/lib/system-clock.js';
+import { RuntimeError } from '#device-agent/runtime/runtime.js';
+import {
+  containersMissing,
+  type RuntimeFixture,
+  runtimeFixture,
+  type SpecChange,
+} from '#test/helpers/device-runtime.js';
+
+const skip = containersMissing() ?? false;
+
+/** Runs a script to its end; the log's text without its CRI columns. */
+async function output(
+  fixture: RuntimeFixture,
+  script: string,
+  change: Partial<SpecChange> = {},
+): Promise<string> {
+  const spec = fixture.spec(['sh', '-c', script], change);
+  await fixture.exited(await fixture.run(spec));
+  const log = await readFile(spec.logPath, 'utf8');
+  return log.replace(/^\S+ std(?:out|err) [FP] /gm, '');
+}
+
+test('the process runs as the pod’s user and groups', { skip }, async () => {
+  await using fixture = await runtimeFixture();
+  assert.equal(await output(fixture, 'id -u; id -g; id -G', { imageUser: 'app' }), '1000\n1001\n1001 2000\n');
+  const context = { runAsUser: 1234, runAsGroup: 99, supplementalGroups: [7], fsGroup: 8 };
+  assert.equal(
+    await output(fixture, 'id -u; id -g; id -G', { podSecurityContext: context }),
+    '1234\n99\n99 7 8\n',
+  );
+});
+
+test('a container that promised not to be root is refused as root', { skip }, async () => {
+  await using fixture = await runtimeFixture();
+  const spec = fixture.spec(['true'], { container: { securityContext: { runAsNonRoot: true } } });
+  await fixture.runtime.createPodCgroup(spec.key.podUid, {});
+  await assert.rejects(fixture.runtime.create(spec), (error) => {
+    assert.ok(error instanceof RuntimeError);
+    assert.equal(error.reason, 'CreateContainerError');
+    assert.match(error.message, /runAsNonRoot and image will run as root/);
+    return true;
+  });
+  assert.deepEqual(await fixture.runtime.list(), []);
+});
+
+test('a command that the image lacks is CreateContainerError in the runtime’s words', { skip }, async () => {
+  await using fixture = await runtimeFixture();
+  const spec = fixture.spec(['/no/such/program']);
+  await fixture.runtime.createPodCgroup(spec.key.podUid, {});
+  await assert.rejects(fixture.runtime.create(spec), (error) => {
+    assert.ok(error instanceof RuntimeError);
+    assert.match(error.message, /no\/such\/program.*no such file or directory/);
+    return true;
+  });
+  assert.deepEqual(await fixture.runtime.list(), []);
+});
+
+test('dangerous system calls fail, and what a capability unlocks works with it', { skip }, async () => {
+  await using fixture = await runtimeFixture();
+  assert.match(await output(fixture, 'mount -t tmpfs x /tmp && echo mounted'), /denied|not permitted/);
+  const admin = { securityContext: { capabilities: { add: ['SYS_ADMIN'] } } };
+  assert.match(
+    await output(fixture, 'mount -t tmpfs x /tmp && echo mounted', { container: admin }),
+    /mounted/,
+  );
+  const privileged = { securityContext: { privileged: true } };
+  assert.match(
+    await output(fixture, 'mount -t tmpfs x /tmp && echo mounted', { container: privileged }),
+    /mounted/,
+  );
+});
+
+test('capabilities are the default ones less what is dropped', { skip }, async () => {
+  await using fixture = await runtimeFixture();
+  const script = 'grep CapEff /proc/self/status';
+  assert.match(await output(fixture, script), /00000000a80425fb/);
+  const none = { securityContext: { capabilities: { drop: ['ALL'], add: ['NET_BIND_SERVICE'] } } };
+  assert.match(await output(fixture, script, { container: none }), /0000000000000400/);
+});
+
+test('a read-only root refuses writes, volumes take them', { skip }, async () => {
+  await using fixture = await runtimeFixture();
+  const volume = join(fixture.root, 'volume');
+  await mkdir(volume);
+  const mounts = [{ source: volume, destination: '/data', readOnly: false }];
+  const container = { securityContext: { readOnlyRootFilesystem: true } };
+  const said = await output(fixture, 'echo x > /x; echo y > /data/y; echo done', { container, mounts });
+  assert.match(said, /Read-only file system/);
+  assert.equal(await readFile(join(volume, 'y'), 'utf8'), 'y\n');
+  assert.match(
+    await output(fixture, 'echo z > /data/z', {
+      mounts: [{ source: volume, destination: '/data', readOnly: true }],
+    }),
+    /Read-only file system/,
+  );
+});
+
+test('a custom seccomp profile of the device is applied', { skip }, async () => {
+  await using fixture = await runtimeFixture();
+  await mkdir(join(fixture.options.dataDir, 'seccomp'), { recursive: true });
+  const profile = {
+    defaultAction: 'SCMP_ACT_ALLOW',
+    syscalls: [{ names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO' }],
+  };
+  await writeFile(join(fixture.options.dataDir, 'seccomp/no-mkdir.json'), JSON.stringify(profile));
+  const container = {
+    securityContext: { seccompProfile: { type: 'Localhost', localhostProfile: 'no-mkdir.json' } },
+  };
+  assert.match(await output(fixture, 'mkdir /tmp/x || echo refused', { container }), /refused/);
+});
+
+test('a polite signal reaches the first process', { skip }, async () => {
+  await using fixture = await runtimeFixture();
+  const spec = fixture.spec([
+    'sh',
+    '-c',
+    'trap "echo bye; exit 4" TERM; echo ready; while :; do sleep 0.1; done',
+  ]);
+  const id = await fixture.run(spec);
+  for (let look = 0; look < 100; look += 1) {
+    if (/ready/.test(await readFile(spec.logPath, 'utf8'))) break;
+    await systemClock.sleep(20);
+  }
+  await fixture.runtime.kill(id, 'SIGTERM');
+  assert.equal((await fixture.exited(id)).exitCode, 4);
+  assert.match(await readFile(spec.logPath, 'utf8'), /stdout F bye/);
+});
+
+test('a container with a terminal logs what it writes there', { skip }, async () => {
+  await using fixture = await runtimeFixture();
+  assert.match(
+    await output(fixture, 'tty; echo $TERM', { container: { tty: true } }),
+    /\/dev\/(pts\/0|console)\r?\n/,
+  );
+});
+
+test('a log that grows too large is rotated and no line is lost', { skip }, async () => {
+  await using fixture = await runtimeFixture({ logMaxBytes: 20_000, rescanIntervalMs: 20 });
+  const spec = fixture.spec([
+    'sh',
+    '-c',
+    'i=0; while [ $i -lt 600 ]; do echo line $i; i=$((i+1)); usleep 500; done',
+  ]);
+  await fixture.exited(await fixture.run(spec));
+  const current = await readFile(spec.logPath, 'utf8');
+  const previous = await readFile(`${spec.logPath}.1`, 'utf8');
+  assert.match(current, /line 599\n$/);
+  assert.ok((await stat(`${spec.logPath}.1`)).size > 20_000);
+  const numbers = [...`${previous}${current}`.matchAll(/line (\d+)/g)].map((match) => Number(match[1]));
+  numbers.forEach((number, index) => {
+    assert.equal(number, (numbers[0] ?? 0) + index);
+  });
+});
+
+test('nothing of a deleted container stays but its log', { skip }, async () => {
+  await using fixture = await runtimeFixture();
+  const spec = fixture.spec(['true']);
+  const id = await fixture.run(spec);
+  await fixture.exited(id);
+  await fixture.runtime.delete(id);
+  await fixture.runtime.removePodCgroup(spec.key.podUid);
+  const { execFileSync } = await import('node:child_process');
+  const left = execFileSync('find', [fixture.options.runDir, '-name', `*${spec.key.podUid}*`], {
+    encoding: 'utf8',
+  });
+  assert.equal(left, '');
+  const groups = execFileSync('find', ['/sys/fs/cgroup', '-name', `*${spec.key.podUid}*`], {
+    encoding: 'utf8',
+  });
+  assert.equal(groups, '');
+  assert.ok((await stat(spec.logPath)).isFile());
+});
