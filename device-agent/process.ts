@@ -1,0 +1,138 @@
+/**
+ * The device agent's process: arguments in, signals, exit code. SIGTERM and SIGINT stop the agent and leave
+ * containers running (they are adopted at the next start), unless it was told to take them down. Exit codes:
+ * 0 clean stop, 1 failure with one clear line, 2 wrong usage.
+ */
+import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import type { Logger } from '#protocol/lib/logger.js';
+import { Agent } from './agent.js';
+import { type AgentConfig, helpText, parseConfig, UsageError } from './config.js';
+import { createLogger } from './lib/logger.js';
+import { makePrivateDirectory } from './lib/state-dir.js';
+import { systemClock } from './lib/system-clock.js';
+import { type DeviceIdentity, loadIdentity } from './link/identity.js';
+import { startLink } from './link/start.js';
+import { createParts } from './parts.js';
+import { AGENT_VERSION } from './version.js';
+
+/** What is still open after this long is not waited for. */
+const STOP_LIMIT_MS = 10_000;
+
+async function run(config: AgentConfig, logger: Logger, stop: AbortSignal): Promise<void> {
+  await makePrivateDirectory(config.dataDir);
+  const identity = await identify(config, logger, stop);
+  const { random } = Math;
+  const parts = await createParts({ config, identity: () => identity, clock: systemClock, logger, random });
+  const agent = await Agent.start({
+    config,
+    agentVersion: AGENT_VERSION,
+    clock: systemClock,
+    kernelClock: () => Number(process.hrtime.bigint() / 1_000_000n),
+    random,
+    logger,
+    parts,
+    connect: (hello) =>
+      startLink({
+        identity,
+        dataDir: config.dataDir,
+        hello,
+        clock: systemClock,
+        random,
+        logger: logger.child({ part: 'link' }),
+      }),
+  });
+  logger.info({ device: config.name, runtime: parts.runtime.version }, 'the device agent is running');
+  await new Promise<void>((resolve) => {
+    if (stop.aborted) resolve();
+    stop.addEventListener('abort', () => resolve(), { once: true });
+  });
+  await agent[Symbol.asyncDispose]();
+}
+
+/** The device's identity; joins the hub to get one when there is none. */
+async function identify(config: AgentConfig, logger: Logger, signal: AbortSignal): Promise<DeviceIdentity> {
+  const known = await loadIdentity(config.dataDir);
+  if (known !== undefined) {
+    if (known.device !== config.name)
+      throw new UsageError(`--name ${config.name}: ${config.dataDir} belongs to device ${known.device}`);
+    return known;
+  }
+  if (config.join === undefined)
+    throw new UsageError(
+      'this device has no identity yet: give --hub, --token-file, and --ca or --ca-fingerprint',
+    );
+  const { hub, tokenFile, trust } = config.join;
+  const token = (await readFile(tokenFile, 'utf8')).trim();
+  const { joinHub } = await import('./link/join.js');
+  return await joinHub({
+    hub,
+    device: config.name,
+    token,
+    trust,
+    dataDir: config.dataDir,
+    agentVersion: AGENT_VERSION,
+    clock: systemClock,
+    random: Math.random,
+    logger,
+    signal,
+  });
+}
+
+/** Aborts when the process that started this one is gone. Nothing is polled where there is a channel. */
+function watchParent(stop: AbortController, always: boolean): void {
+  if (process.channel !== undefined) {
+    process.once('disconnect', () => stop.abort(new Error('the parent is gone')));
+    process.channel.unref();
+  } else if (always) {
+    const parent = process.ppid;
+    const look = () => {
+      if (process.ppid !== parent) stop.abort(new Error('the parent is gone'));
+      else systemClock.setTimer(2_000, look);
+    };
+    look();
+  }
+}
+
+/** Runs the agent until it is told to stop. Resolves with the exit code. */
+export async function runProcess(): Promise<number> {
+  let config: AgentConfig | undefined;
+  try {
+    config = parseConfig(process.argv.slice(2), process.env, hostname());
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    process.stderr.write(`covey agent: ${error.message}\nTry --help.\n`);
+    return 2;
+  }
+  if (config === undefined) {
+    process.stdout.write(helpText());
+    return 0;
+  }
+  const pretty = process.stderr.isTTY && config.color;
+  const logger = await createLogger({ name: config.name, level: config.logLevel, pretty });
+  const stop = new AbortController();
+  const onSignal = () => stop.abort(new Error('asked to stop'));
+  process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
+  watchParent(stop, config.exitWithParent);
+  stop.signal.addEventListener('abort', () => {
+    // The last resort: a part that does not let go must not keep the device from restarting its agent.
+    setTimeout(() => process.exit(1), STOP_LIMIT_MS).unref();
+  });
+  // A signal handler alone does not keep a process alive, and neither do the clock's timers.
+  const alive = setInterval(() => undefined, 2 ** 30);
+  try {
+    await run(config, logger, stop.signal);
+    return 0;
+  } catch (error) {
+    if (stop.signal.aborted && error === stop.signal.reason) return 0;
+    if (error instanceof UsageError) {
+      process.stderr.write(`covey agent: ${error.message}\n`);
+      return 2;
+    }
+    logger.error({ err: error }, 'the device agent failed');
+    process.stderr.write(`covey agent: ${error instanceof Error ? error.message : String(error)}\n`);
+    return 1;
+  } finally {
+    clearInterval(alive);
+  }
+}
