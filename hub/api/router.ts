@@ -50,6 +50,9 @@ const SPECIAL_HANDLERS: Readonly<Record<string, Readonly<Record<string, Resource
   portforward: { get: portForward, create: portForward },
 };
 
+/** Verbs that make no sense without the name of an object. */
+const NAMED_VERBS: ReadonlySet<string> = new Set(['update', 'patch', 'delete']);
+
 const COLLECTION_VERBS: ReadonlySet<string> = new Set(['list', 'create', 'deletecollection']);
 
 export function router(context: HandlerContext, paths: PathRoutes): Handler {
@@ -83,6 +86,7 @@ function handlerOf(info: ResourceRequestInfo, { resource, subresource }: Target)
   if (subresource === undefined) {
     if (!resource.verbs.some((known) => known === verb)) throw notAllowed(resource, verb);
     if (verb === 'create' && name !== '') throw notAllowed(resource, 'create');
+    if (name === '' && NAMED_VERBS.has(verb)) throw notAllowed(resource, verb);
     if (isReview(resource.kind)) return review;
     if (resource.kind === 'Binding') return createBinding;
     return OBJECT_HANDLERS[verb] ?? refuse(resource, verb);

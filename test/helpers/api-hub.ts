@@ -149,7 +149,13 @@ export class ApiHub {
           method,
           path,
           agent,
-          headers: { ...(text === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+          headers: {
+            ...(text === undefined ? {} : { 'content-type': 'application/json' }),
+            ...(text === undefined || 'transfer-encoding' in headers
+              ? {}
+              : { 'content-length': String(Buffer.byteLength(text)) }),
+            ...headers,
+          },
         },
         (incoming) => {
           const chunks: Buffer[] = [];
