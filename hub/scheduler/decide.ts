@@ -117,25 +117,29 @@ function highestScore(
   for (const score of options.scores) {
     const of = score.prepare(pod, snapshot);
     if (of === undefined) continue;
-    let highest = 0;
+    let highest = score.scale === 'range' ? Number.NEGATIVE_INFINITY : 0;
+    let lowest = Number.POSITIVE_INFINITY;
     for (let i = 0; i < feasible.length; i++) {
       const value = of(feasible[i] as NodeInfo);
       raw[i] = value;
       if (value > highest) highest = value;
+      if (value < lowest) lowest = value;
     }
-    if (score.scale !== 'as-is' && highest === 0) continue;
+    const floor = score.scale === 'range' ? lowest : 0;
+    if (score.scale !== 'as-is' && highest === floor) continue;
     for (let i = 0; i < feasible.length; i++)
-      totals[i] = (totals[i] ?? 0) + score.weight * scaled(raw[i] ?? 0, highest, score.scale);
+      totals[i] = (totals[i] ?? 0) + score.weight * scaled(raw[i] ?? 0, floor, highest, score.scale);
   }
   return feasible[pickHighest(totals, options.tieBreak)];
 }
 
-function scaled(raw: number, highest: number, scale: Score['scale']): number {
+function scaled(raw: number, floor: number, highest: number, scale: Score['scale']): number {
   switch (scale) {
     case 'as-is':
       return raw;
     case 'more-is-better':
-      return (MAX_SCORE * raw) / highest;
+    case 'range':
+      return (MAX_SCORE * (raw - floor)) / (highest - floor);
     case 'less-is-better':
       return MAX_SCORE - (MAX_SCORE * raw) / highest;
   }

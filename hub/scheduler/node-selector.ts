@@ -2,7 +2,8 @@
  * Node selector terms, by Kubernetes' rules: terms are alternatives, the requirements inside one must all
  * hold, and a term without requirements matches nothing.
  */
-import type { NodeSelectorRequirement, NodeSelectorTerm } from '#protocol/core/v1/pod.js';
+import type { NodeSelectorRequirement, NodeSelectorTerm, Pod } from '#protocol/core/v1/pod.js';
+import { matchesSelector } from '#protocol/meta/label-selector.js';
 import type { NodeInfo } from './node-info.js';
 
 export function matchesAnyTerm(terms: readonly NodeSelectorTerm[], node: NodeInfo): boolean {
@@ -13,40 +14,21 @@ export function matchesTerm(term: NodeSelectorTerm, node: NodeInfo): boolean {
   const expressions = term.matchExpressions ?? [];
   const fields = term.matchFields ?? [];
   if (expressions.length + fields.length === 0) return false;
-  return (
-    expressions.every((one) => matchesRequirement(one, node.labels[one.key])) &&
-    fields.every((one) => matchesRequirement(one, one.key === 'metadata.name' ? node.name : undefined))
-  );
+  return holdAll(expressions, node.labels) && holdAll(fields, { 'metadata.name': node.name });
 }
 
-function matchesRequirement(requirement: NodeSelectorRequirement, value: string | undefined): boolean {
-  const values = requirement.values ?? [];
-  switch (requirement.operator) {
-    case 'In':
-      return value !== undefined && values.includes(value);
-    case 'NotIn':
-      return value === undefined || !values.includes(value);
-    case 'Exists':
-      return value !== undefined;
-    case 'DoesNotExist':
-      return value === undefined;
-    case 'Gt':
-      return compare(value, values[0], (left, right) => left > right);
-    case 'Lt':
-      return compare(value, values[0], (left, right) => left < right);
-    default:
-      return false;
-  }
+/** Whether a pod's nodeSelector and required node affinity allow a node. */
+export function allowsNode({ spec }: Pod, node: NodeInfo): boolean {
+  for (const key in spec.nodeSelector) if (node.labels[key] !== spec.nodeSelector[key]) return false;
+  const required = spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+  return required === undefined || matchesAnyTerm(required.nodeSelectorTerms, node);
 }
 
-const INTEGER = /^-?\d+$/;
-
-function compare(
-  value: string | undefined,
-  bound: string | undefined,
-  holds: (left: bigint, right: bigint) => boolean,
+function holdAll(
+  requirements: readonly NodeSelectorRequirement[],
+  values: Readonly<Record<string, string>>,
 ): boolean {
-  if (value === undefined || bound === undefined || !INTEGER.test(value) || !INTEGER.test(bound))
-    return false;
-  return holds(BigInt(value), BigInt(bound));
+  return requirements.every(({ key, operator, values: wanted }) =>
+    matchesSelector([{ key, operator, values: wanted ?? [] }], values),
+  );
 }

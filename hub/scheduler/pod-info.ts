@@ -6,6 +6,7 @@
 import type { Container, Pod, Toleration } from '#protocol/core/v1/pod.js';
 import { controllerOf, objectKey } from '#protocol/meta/object-meta.js';
 import { quantityToMilli, quantityToNumber } from '#protocol/meta/quantity.js';
+import { compileTerms, type PodTerm } from './pod-terms.js';
 
 export interface Resources {
   readonly milliCpu: number;
@@ -38,6 +39,8 @@ export interface PodInfo {
   /** With tag or digest. */
   readonly images: readonly string[];
   readonly priority: number;
+  /** Required anti-affinity, which also keeps later pods away from this one. */
+  readonly antiAffinity: readonly PodTerm[];
 }
 
 const DEFAULT_MILLI_CPU = 100;
@@ -60,6 +63,10 @@ export function podInfo(pod: Pod): PodInfo {
     owner: controllerOf(pod)?.uid ?? '',
     images: spec.containers.map((container) => imageName(container.image ?? '')),
     priority: spec.priority ?? 0,
+    antiAffinity: compileTerms(
+      pod,
+      spec.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution,
+    ),
   };
 }
 

@@ -3,6 +3,7 @@
  * queue, decides, assumes and lets bindings run concurrently within a bound. Decisions are synchronous on
  * current state, so no event can slip in between a decision and what follows from it.
  */
+import type { Namespace } from '#protocol/core/v1/namespace.js';
 import type { Node } from '#protocol/core/v1/node.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
 import { DEFAULT_SCHEDULER } from '#protocol/core/v1/well-known.js';
@@ -11,7 +12,7 @@ import { AsyncStack } from '#protocol/lib/disposable-stack.js';
 import type { Logger } from '#protocol/lib/logger.js';
 import { objectKey } from '#protocol/meta/object-meta.js';
 import type { InformerFactory } from '../cache/informer-factory.js';
-import { NODES, PODS } from '../cache/resources.js';
+import { NAMESPACES, NODES, PODS } from '../cache/resources.js';
 import type { Client } from '../client/client.js';
 import { createEventRecorder, type EventRecorder } from '../controllers/event-recorder.js';
 import { bind } from './bind.js';
@@ -59,7 +60,7 @@ class Scheduler implements AsyncDisposable {
   readonly #options: SchedulerOptions;
   readonly #events: EventRecorder;
   readonly #profile: Profile;
-  readonly #snapshot = new FleetSnapshot();
+  readonly #snapshot: FleetSnapshot;
   readonly #queue: SchedulingQueue;
   readonly #pods: { get(key: string): Pod | undefined };
   readonly #subscriptions: readonly Disposable[];
@@ -77,6 +78,8 @@ class Scheduler implements AsyncDisposable {
     this.#maxInFlight = options.maxInFlight ?? 128;
     const nodes = options.informers.informer<Node>(NODES);
     const pods = options.informers.informer<Pod>(PODS);
+    const namespaces = options.informers.informer<Namespace>(NAMESPACES);
+    this.#snapshot = new FleetSnapshot((name) => namespaces.get(name)?.metadata.labels);
     this.#pods = pods;
     this.#subscriptions = [
       nodes.subscribe({
@@ -90,7 +93,9 @@ class Scheduler implements AsyncDisposable {
         deleted: (pod) => this.#podDeleted(pod),
       }),
     ];
-    this.#running = this.#run(Promise.all([nodes.synced(this.#stop.signal), pods.synced(this.#stop.signal)]));
+    this.#running = this.#run(
+      Promise.all([nodes, pods, namespaces].map((informer) => informer.synced(this.#stop.signal))),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

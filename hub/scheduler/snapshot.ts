@@ -9,12 +9,16 @@ import type { Node } from '#protocol/core/v1/node.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
 import { NodeInfo } from './node-info.js';
 import { isTerminal, type PodInfo, podInfo } from './pod-info.js';
+import type { NamespaceLabels } from './pod-terms.js';
 
 /** What filters, scores and `decide` may read. */
 export interface Snapshot {
   readonly nodes: readonly NodeInfo[];
   /** On how many nodes an image is present. */
   nodesWithImage(image: string): number;
+  readonly namespaceLabels: NamespaceLabels;
+  /** Calls `visit` for every placed pod with a required anti-affinity, with its node's labels. */
+  eachRefusing(visit: (pod: PodInfo, labels: Readonly<Record<string, string>>) => void): void;
 }
 
 export class FleetSnapshot implements Snapshot {
@@ -23,6 +27,13 @@ export class FleetSnapshot implements Snapshot {
   readonly #assumed = new Set<string>();
   readonly #imageNodes = new Map<string, number>();
   readonly #nodes: NodeInfo[] = [];
+  readonly #refusing = new Map<string, PodInfo>();
+
+  readonly namespaceLabels: NamespaceLabels;
+
+  constructor(namespaceLabels: NamespaceLabels = () => undefined) {
+    this.namespaceLabels = namespaceLabels;
+  }
 
   get nodes(): readonly NodeInfo[] {
     return this.#nodes;
@@ -34,6 +45,10 @@ export class FleetSnapshot implements Snapshot {
 
   nodesWithImage(image: string): number {
     return this.#imageNodes.get(image) ?? 0;
+  }
+
+  eachRefusing(visit: (pod: PodInfo, labels: Readonly<Record<string, string>>) => void): void {
+    for (const [uid, pod] of this.#refusing) visit(pod, this.#placed.get(uid)?.labels ?? {});
   }
 
   node(name: string): NodeInfo | undefined {
@@ -77,6 +92,7 @@ export class FleetSnapshot implements Snapshot {
     const info = this.#placed.get(uid);
     if (info === undefined) return;
     this.#placed.delete(uid);
+    this.#refusing.delete(uid);
     info.removePod(uid);
     this.#dropIfEmpty(info);
   }
@@ -101,6 +117,7 @@ export class FleetSnapshot implements Snapshot {
     }
     info.addPod(pod);
     this.#placed.set(pod.uid, info);
+    if (pod.antiAffinity.length > 0) this.#refusing.set(pod.uid, pod);
   }
 
   #ensure(name: string): NodeInfo {

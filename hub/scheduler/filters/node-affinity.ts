@@ -1,5 +1,5 @@
 /** Keeps a pod to the nodes that its nodeSelector and its required node affinity allow. */
-import { matchesAnyTerm } from '../node-selector.js';
+import { allowsNode } from '../node-selector.js';
 import { type Filter, NODE_EVENTS } from './filter.js';
 
 const REASON = ["node(s) didn't match Pod's node affinity/selector"];
@@ -8,13 +8,10 @@ export const nodeAffinity: Filter = {
   name: 'NodeAffinity',
   events: NODE_EVENTS,
   prepare({ pod }) {
-    const selector = Object.entries(pod.spec.nodeSelector ?? {});
-    const required = pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
-    if (selector.length === 0 && required === undefined) return undefined;
-    return (node) => {
-      for (const [key, value] of selector) if (node.labels[key] !== value) return REASON;
-      if (required !== undefined && !matchesAnyTerm(required.nodeSelectorTerms, node)) return REASON;
-      return undefined;
-    };
+    const { nodeSelector, affinity } = pod.spec;
+    const selects = nodeSelector !== undefined && Object.keys(nodeSelector).length > 0;
+    const required = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+    if (!selects && required === undefined) return undefined;
+    return (node) => (allowsNode(pod, node) ? undefined : REASON);
   },
 };
