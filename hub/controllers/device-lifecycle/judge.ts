@@ -29,6 +29,9 @@ export interface DeviceMemory {
   readonly backSince: number | undefined;
   /** Deaths without a quiet period since. */
   readonly deaths: number;
+  /** The class that it was last judged by, and since when: a stricter one binds the device from then on. */
+  readonly cadenceClass: CadenceClass | undefined;
+  readonly classSince: number;
 }
 
 export interface Observation {
@@ -64,15 +67,9 @@ export function firstMemory(wasDead: boolean): DeviceMemory {
     diedSilentSince: 0,
     backSince: undefined,
     deaths: wasDead ? 1 : 0,
+    cadenceClass: undefined,
+    classSince: 0,
   };
-}
-
-/** How long a device may be silent: its class decides, but a beat slower than the class's moves the limit. */
-export function deadAfterMs(cadenceClass: CadenceClass, beatIntervalMs: number): number {
-  const policy = cadence(cadenceClass);
-  return beatIntervalMs <= policy.beatIntervalMs
-    ? policy.deadAfterMs
-    : Math.max(policy.deadAfterMs, 2.5 * beatIntervalMs);
 }
 
 /** How long a device must have been back before it is trusted again. */
@@ -117,7 +114,9 @@ function returning(memory: DeviceMemory, seen: Observation, deadFrom: number): J
   };
 }
 
-function remember(before: DeviceMemory, { liveness, now }: Observation): DeviceMemory {
+function remember(last: DeviceMemory, { liveness, cadenceClass, now }: Observation): DeviceMemory {
+  const since = last.cadenceClass === undefined ? 0 : now;
+  const before = last.cadenceClass === cadenceClass ? last : { ...last, cadenceClass, classSince: since };
   if (liveness === undefined) return before;
   if (liveness.connected) return { ...before, met: true, disconnectedAt: undefined };
   return { ...before, disconnectedAt: before.disconnectedAt ?? now };
@@ -128,7 +127,9 @@ function deathTime(memory: DeviceMemory, seen: Observation): number {
   const grace = seen.hubStartedAt + HUB_RESTART_GRACE_MS;
   const { liveness, countFrom, cadenceClass } = seen;
   if (liveness === undefined) return Math.max(grace, countFrom + HUB_RESTART_GRACE_MS);
-  const silence = Math.max(liveness.lastHeard, countFrom) + deadAfterMs(cadenceClass, liveness.beatInterval);
+  // A device that was idle until a moment ago was silent by right; from now on it must beat as its pods ask.
+  const silence =
+    Math.max(liveness.lastHeard, countFrom, memory.classSince) + cadence(cadenceClass).deadAfterMs;
   if (!memory.met) return Math.max(silence, grace);
   if (memory.disconnectedAt === undefined) return silence;
   return Math.min(silence, Math.max(memory.disconnectedAt, countFrom) + WILL_CONFIRMATION_MS);

@@ -67,14 +67,18 @@ class DeviceLifecycle {
   connect(controller: Controller): void {
     const enqueue = (object: { metadata: { name: string } }) => controller.enqueue(object.metadata.name);
     const updated = (_before: unknown, object: { metadata: { name: string } }) => enqueue(object);
+    // Its first pod makes a device answer to a stricter class; on one that is lost it must not wait for news.
+    const podSeen = (pod: Pod) => {
+      if (pod.spec.nodeName) controller.enqueue(pod.spec.nodeName);
+    };
     controller.own(this.#stalls);
     controller.own(this.#nodes.subscribe({ added: enqueue, updated, deleted: enqueue }));
     controller.own(this.#devices.subscribe({ added: enqueue, updated, deleted: enqueue }));
     controller.own(
       this.#pods.subscribe({
-        added: (pod) => this.#podSeen(controller, pod),
+        added: (pod) => podSeen(pod),
         updated: (before, pod) => {
-          if (before.spec.nodeName !== pod.spec.nodeName) this.#podSeen(controller, pod);
+          if (before.spec.nodeName !== pod.spec.nodeName) podSeen(pod);
         },
       }),
     );
@@ -85,13 +89,6 @@ class DeviceLifecycle {
         controller.enqueue(device);
       }),
     );
-  }
-
-  /** A pod that turns up on a device that is lost already must not wait for news of the device. */
-  #podSeen(controller: Controller, pod: Pod): void {
-    const name = pod.spec.nodeName;
-    if (name && (this.#memories.get(name)?.deadAt !== undefined || this.#revokedAt.has(name)))
-      controller.enqueue(name);
   }
 
   async reconcile(name: string): Promise<ReconcileResult | undefined> {

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
   type DeviceMemory,
-  deadAfterMs,
   firstMemory,
   type Judgement,
   judge,
@@ -49,10 +48,13 @@ describe('death', () => {
     assert.equal(judge(met, seen(HOUR + 300_000, HOUR, true, relaxed)).verdict, 'dead');
   });
 
-  test('a device that still beats slowly, because nobody has told it otherwise, is given its time', () => {
-    assert.equal(deadAfterMs('fast', 2_000), 7_000);
-    assert.equal(deadAfterMs('fast', 30_000), 75_000);
-    assert.equal(deadAfterMs('idle', 2_000), 75_000);
+  test('a device that was idle is held to the beats of its first pod from the moment that it has one', () => {
+    const idle = judge(met, seen(HOUR + 30_000, HOUR, true, { cadenceClass: 'idle' }));
+    const given = judge(idle.memory, seen(HOUR + 40_000, HOUR));
+    assert.equal(given.verdict, 'alive');
+    assert.equal(given.recheckAt, HOUR + 47_000);
+    assert.equal(judge(given.memory, seen(HOUR + 46_999, HOUR)).verdict, 'alive');
+    assert.equal(judge(given.memory, seen(HOUR + 47_000, HOUR)).verdict, 'dead');
   });
 
   test('a will is believed after a confirmation time, unless the device is back', () => {
