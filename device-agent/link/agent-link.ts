@@ -282,7 +282,7 @@ export class AgentLink implements Link {
         const message = this.#admit('lease', payload);
         if (message === undefined) return;
         this.#beats.answered(message.body);
-        if (message.body.reportAck !== undefined) this.#outbox.acknowledged(message.body.reportAck);
+        if (message.body.a !== undefined) this.#outbox.acknowledged(message.body.a);
         return;
       }
       case 'command': {

@@ -91,17 +91,17 @@ export class Beats implements Disposable {
   }
 
   answered(message: LeaseMessage): void {
-    this.#options.lease.heardHubTime(message.hubTime);
-    const { beat, grant } = message;
+    this.#options.lease.heardHubTime(message.t);
+    const { b: beat, d: durationMs, i: intervalMs } = message;
     if (beat === undefined) return;
     if (this.#asked !== undefined && beat >= this.#asked.sequence) {
       this.#asked = undefined;
       this.#answerTimer?.cancel();
     }
-    if (grant === undefined) return;
+    if (durationMs === undefined) return;
     const before = this.intervalMs;
-    this.#granted = grant.beatIntervalMs;
-    this.#options.lease.grant(beat, grant.durationMs);
+    if (intervalMs !== undefined) this.#granted = intervalMs;
+    this.#options.lease.grant(beat, durationMs);
     if (this.#running && this.intervalMs < before) this.#schedule(this.intervalMs);
   }
 

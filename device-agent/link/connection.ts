@@ -5,6 +5,7 @@
  * not hammered. Every attempt has an epoch of its own. Nothing is queued here: what is sent while there is no
  * session is dropped, and the parts above decide what to repeat.
  */
+import type { TLSSocket } from 'node:tls';
 import { MqttClient } from 'mqtt';
 import { backoffDelay } from '#protocol/lib/backoff.js';
 import type { Clock } from '#protocol/lib/clock.js';
@@ -58,6 +59,7 @@ export class Connection implements AsyncDisposable {
   #running: Promise<void> | undefined;
   #kick: ((reason: string) => void) | undefined;
   #client: MqttClient | undefined;
+  #ended: Promise<unknown> = Promise.resolve();
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -136,9 +138,10 @@ export class Connection implements AsyncDisposable {
       },
     });
     this.#client = client;
-    const ended = endOf(client, (kick) => {
+    const ended = endOf(client, socket, (kick) => {
       this.#kick = kick;
     });
+    this.#ended = ended;
     try {
       await this.#begin(client, identity.device, ended);
     } catch (error) {
@@ -197,7 +200,7 @@ export class Connection implements AsyncDisposable {
     const client = this.#client;
     if (client?.connected) {
       // Lets what was published last reach the broker; bounded, because the link may be dead.
-      await Promise.race([client.endAsync(false), this.#options.clock.sleep(1_000)]);
+      await Promise.race([client.endAsync(false), this.#ended, this.#options.clock.sleep(1_000)]);
     }
     this.#kick?.('stopped');
     await this.#running;
@@ -205,13 +208,20 @@ export class Connection implements AsyncDisposable {
 }
 
 /** Resolves with the reason when the client's connection is over, for whatever reason. */
-function endOf(client: MqttClient, setKick: (kick: (reason: string) => void) => void): Promise<string> {
+function endOf(
+  client: MqttClient,
+  socket: TLSSocket,
+  setKick: (kick: (reason: string) => void) => void,
+): Promise<string> {
   return new Promise((resolve) => {
     let last = 'the connection was closed';
     client.on('error', (error: Error) => {
       last = error.message;
     });
     client.on('close', () => resolve(last));
+    // The broker may have closed it before the client listened.
+    socket.once('close', () => resolve(last));
+    if (socket.destroyed) resolve(last);
     client.on('end', () => resolve(last));
     setKick(resolve);
   });

@@ -86,7 +86,7 @@ export class Enrolment {
       certificate,
       ca: ca.certificate,
       mqtt: [...mqttAddresses()],
-      epochBase: Math.floor(clock.now() / 1000),
+      epochBase: epochBase(clock.now()),
     };
   }
 
@@ -129,6 +129,14 @@ export class Enrolment {
     counters.add('renewals');
     return { certificate, ca: ca.certificate };
   }
+}
+
+/** Counted from 2026, because an epoch travels with every message. */
+const EPOCH_ORIGIN_MS = Date.UTC(2026, 0, 1);
+
+/** Seconds: a device that joins again starts above all epochs of its former life, one connection a second. */
+function epochBase(nowMs: number): number {
+  return Math.max(0, Math.floor((nowMs - EPOCH_ORIGIN_MS) / 1000));
 }
 
 async function readJoin(request: IncomingMessage): Promise<JoinRequest> {

@@ -43,7 +43,7 @@ export class Leases implements Disposable {
       return;
     }
     this.#asking.set(session, sequence);
-    this.#send(session, { beat: sequence });
+    this.#send(session, { b: sequence });
   }
 
   /** The session may hold a lease from now on. */
@@ -69,7 +69,7 @@ export class Leases implements Disposable {
     const interval = Math.min(beatIntervalMs, slowestBeatMs(session.device) ?? beatIntervalMs);
     // Noted before it is sent: what the hub believes must never end before what the device holds.
     presence.granted(session.device, leaseMs, interval);
-    this.#send(session, { beat: sequence, grant: { durationMs: leaseMs, beatIntervalMs: interval } });
+    this.#send(session, { b: sequence, d: leaseMs, i: interval });
   }
 
   #class(session: DeviceSession): CadenceClass {
@@ -78,14 +78,14 @@ export class Leases implements Disposable {
     return strictestClass([claimed, known].filter((one) => one !== 'idle'));
   }
 
-  #send(session: DeviceSession, message: Omit<LeaseMessage, 'hubTime' | 'reportAck'>): void {
+  #send(session: DeviceSession, message: Omit<LeaseMessage, 't' | 'a'>): void {
     const { reportAck } = session;
     this.#acknowledging.get(session)?.cancel();
     this.#acknowledging.delete(session);
     this.#options.sender.send(session, 'lease', {
       ...message,
-      hubTime: Math.floor(this.#options.clock.now()),
-      ...(reportAck === undefined ? {} : { reportAck }),
+      t: Math.floor(this.#options.clock.now()),
+      ...(reportAck === undefined ? {} : { a: reportAck }),
     });
   }
 

@@ -107,7 +107,7 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
   const counters = new LinkCounters(logger);
   const { transport, addresses } = makeTransport(options, counters);
   const presence = new Presence(clock);
-  const sender = new Sender(transport, counters, newId());
+  const sender = new Sender(transport, counters, newId().slice(0, 8));
   const events = stack.use(createEventRecorder({ client, clock, logger, component: 'covey-link' }));
   const sessions = new SessionBook({
     opened: (session) => {

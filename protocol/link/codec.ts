@@ -61,6 +61,8 @@ export class MessageTooLargeError extends Error {
   }
 }
 
+/** What every envelope says of its version; nothing while it is 1, for the sake of beats. */
+const VERSION = LINK_VERSION === 1 ? {} : { v: LINK_VERSION };
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
@@ -70,7 +72,7 @@ export function encodeMessage<K extends MessageKind>(
   envelope: Envelope,
   body: MessageBody<K>,
 ): Uint8Array {
-  const wire: WireEnvelope = { v: LINK_VERSION, e: envelope.epoch, s: envelope.sequence };
+  const wire: WireEnvelope = { ...VERSION, e: envelope.epoch, s: envelope.sequence };
   if (envelope.hubInstance !== undefined) wire.h = envelope.hubInstance;
   if (Object.keys(body).length > 0) wire.b = body;
   const bytes = encoder.encode(JSON.stringify(wire));
@@ -91,8 +93,9 @@ export function decodeMessage<K extends MessageKind>(kind: K, bytes: Uint8Array)
   }
   const wire = envelopeSchema.safeParse(raw);
   if (!wire.success) return malformed(firstIssue(wire.error));
-  if (wire.data.v > LINK_VERSION) {
-    return { ok: false, fault: 'newer-version', detail: `version ${wire.data.v}, known is ${LINK_VERSION}` };
+  const version = wire.data.v ?? 1;
+  if (version > LINK_VERSION) {
+    return { ok: false, fault: 'newer-version', detail: `version ${version}, known is ${LINK_VERSION}` };
   }
   const body = wire.data.b ?? {};
   const parsed = schema.safeParse(body);

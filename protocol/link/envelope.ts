@@ -7,10 +7,11 @@
 import { z } from 'zod';
 
 /** The wire version. A message with a higher one is ignored and counted: its meaning is not known. */
-export const LINK_VERSION = 1;
+export const LINK_VERSION: number = 1;
 
 export const envelopeSchema = z.object({
-  v: z.number().int().positive(),
+  /** Absent means 1. */
+  v: z.number().int().positive().optional(),
   /** Strictly increasing per device over all its connections and reboots; 0 is never used. */
   e: z.number().int().nonnegative(),
   /** Strictly increasing per topic within an epoch and hub instance; reports keep theirs over epochs. */

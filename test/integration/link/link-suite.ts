@@ -88,9 +88,7 @@ export function linkSuite(kind: BrokerKind): void {
     await until('it is sent again', () => device.received.length === 2);
     const second = device.received[1];
     assert.ok(second?.action === 'run');
-    assert.deepEqual(second.resolved.configMaps, {
-      settings: { colour: Buffer.from('red').toString('base64') },
-    });
+    assert.equal(second.resolved.configMaps['settings']?.['colour'], Buffer.from('red').toString('base64'));
   });
 
   run('reports become pod status and counted events, and are acknowledged', async (t) => {
