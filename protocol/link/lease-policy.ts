@@ -19,11 +19,11 @@ export const AGENT_STOP_BUDGET_MS = 5_000;
  */
 export const WILL_CONFIRMATION_MS = 5_000;
 
-/** After a start of the hub no device is judged dead before this; everybody gets time to reconnect. */
+/**
+ * After a start of the hub no device is judged dead before this. Agents of every class but `relaxed` pause less
+ * than half as long between two attempts to connect; relaxed ones are waited for much longer anyway.
+ */
 export const HUB_RESTART_GRACE_MS = 60_000;
-
-/** The longest pause between two attempts of a device to connect: several of them fit into the hub's grace. */
-export const RECONNECT_MAX_MS = 15_000;
 
 /** The class of a device: the strictest class among its pods, or `idle` when it has none. */
 export type CadenceClass = FailoverClass | 'idle';
@@ -39,11 +39,17 @@ export interface Cadence {
   readonly stopMarginMs: number;
 }
 
+/**
+ * One length for all: only exclusive pods need a lease, and a device that gets one beats at their cadence. A longer
+ * lease from a slower time would only hold up the failover of what came later.
+ */
+const LEASE_MS = 10_000;
+
 const CADENCES: Readonly<Record<CadenceClass, Cadence>> = {
-  fast: { beatIntervalMs: 2_000, leaseMs: 10_000, deadAfterMs: 7_000, stopMarginMs: 8_000 },
-  exclusive: { beatIntervalMs: 2_000, leaseMs: 10_000, deadAfterMs: 7_000, stopMarginMs: 8_000 },
-  relaxed: { beatIntervalMs: 60_000, leaseMs: 150_000, deadAfterMs: 300_000, stopMarginMs: 8_000 },
-  idle: { beatIntervalMs: 30_000, leaseMs: 75_000, deadAfterMs: 75_000, stopMarginMs: 8_000 },
+  fast: { beatIntervalMs: 2_000, leaseMs: LEASE_MS, deadAfterMs: 7_000, stopMarginMs: 8_000 },
+  exclusive: { beatIntervalMs: 2_000, leaseMs: LEASE_MS, deadAfterMs: 7_000, stopMarginMs: 8_000 },
+  relaxed: { beatIntervalMs: 60_000, leaseMs: LEASE_MS, deadAfterMs: 300_000, stopMarginMs: 8_000 },
+  idle: { beatIntervalMs: 30_000, leaseMs: LEASE_MS, deadAfterMs: 75_000, stopMarginMs: 8_000 },
 };
 
 /** The longest lease that any cadence grants; what a restarted hub must assume is still out. */

@@ -209,7 +209,7 @@ describe('evictions', () => {
       'without any news the longest lease counts',
       owned('p', {}, 'StatefulSet'),
       { liveness: undefined, hubStartedAt: NOW },
-      NOW + 158_000,
+      NOW + 18_000,
     ],
   ];
   for (const [title, subject, given, dueAt] of cases)
