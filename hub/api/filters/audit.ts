@@ -38,7 +38,7 @@ export class AuditLog implements AsyncDisposable {
     }
     const { info, user, impersonator } = request;
     const entry = {
-      time: new Date(this.#clock.now()).toISOString(),
+      time: this.#now(),
       auditID: request.id,
       user: user.username,
       groups: user.groups,
@@ -47,9 +47,7 @@ export class AuditLog implements AsyncDisposable {
       verb: info.verb,
       path: request.path,
       code,
-      ...(this.#dropped === 0 ? {} : { droppedBefore: this.#dropped }),
     };
-    this.#dropped = 0;
     this.#queue.push(`${JSON.stringify(entry)}\n`);
     this.#writing ??= this.#drain();
   }
@@ -59,14 +57,22 @@ export class AuditLog implements AsyncDisposable {
     await this.#file.close();
   }
 
+  #now(): string {
+    return new Date(this.#clock.now()).toISOString();
+  }
+
   async #drain(): Promise<void> {
-    while (this.#queue.length > 0) {
+    while (this.#queue.length > 0 || this.#dropped > 0) {
       const lines = this.#queue;
       this.#queue = [];
+      if (this.#dropped > 0) {
+        lines.push(`${JSON.stringify({ time: this.#now(), dropped: this.#dropped })}\n`);
+        this.#dropped = 0;
+      }
       try {
         await this.#file.appendFile(lines.join(''));
       } catch (error) {
-        this.#dropped += lines.length;
+        // Not counted as dropped again: the disk would be asked without pause.
         this.#logger.error({ err: error, records: lines.length }, 'audit records could not be written');
       }
     }
