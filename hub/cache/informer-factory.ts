@@ -39,7 +39,7 @@ export function createInformerFactory(
       return informer;
     },
     async synced(signal) {
-      await Promise.all([...informers.values()].map((informer) => informer.synced(signal)));
+      for (const informer of [...informers.values()]) await informer.synced(signal);
     },
     [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
   };

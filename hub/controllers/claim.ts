@@ -58,7 +58,9 @@ export async function applyClaims<T extends KubernetesObject>(
     const { name, namespace, uid, resourceVersion } = child.metadata;
     const guard = { uid, ...(resourceVersion === undefined ? {} : { resourceVersion }) };
     try {
-      return await children.patch(name, namespace, 'merge', { metadata: { ...guard, ownerReferences } });
+      return await children.patch(name, namespace, 'merge', {
+        metadata: { ...guard, ownerReferences: ownerReferences.length === 0 ? null : ownerReferences },
+      });
     } catch (error) {
       if (isNotFound(error) || isInvalid(error)) return undefined;
       throw error;

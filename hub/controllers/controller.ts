@@ -6,7 +6,7 @@
  */
 import type { Clock } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
-import { isConflict } from '#protocol/meta/status.js';
+import { isConflict, isNotFound } from '#protocol/meta/status.js';
 import type { InformerFactory } from '../cache/informer-factory.js';
 import type { Client } from '../client/client.js';
 import { DelayingQueue } from '../workqueue/delaying-queue.js';
@@ -112,9 +112,9 @@ export class Controller implements AsyncDisposable {
         return;
       }
       const delayMs = this.#limiter.when(key);
-      // A conflict only says that the cache was behind; the retry sees the newer object.
-      if (isConflict(error))
-        logger.debug({ controller: name, key, delayMs }, 'object has changed, trying again');
+      // Both only say that the cache was behind; the retry sees the newer state.
+      if (isConflict(error) || isNotFound(error))
+        logger.debug({ controller: name, key, delayMs }, 'the cache was behind, trying again');
       else logger.warn({ controller: name, key, delayMs, err: error }, 'reconcile failed, trying again');
       this.#queue.addAfter(key, delayMs);
     }

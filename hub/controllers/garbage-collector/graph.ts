@@ -38,7 +38,8 @@ export class OwnershipGraph {
   }
 
   async synced(signal: AbortSignal): Promise<void> {
-    await Promise.all(this.#informers.map(({ informer }) => informer.synced(signal)));
+    // One after the other: they fill at the same time anyway, and the signal gets one listener, not one per kind.
+    for (const { informer } of this.#informers) await informer.synced(signal);
   }
 
   /** `handlers` is made once per kind. */

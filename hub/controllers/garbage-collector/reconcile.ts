@@ -133,9 +133,8 @@ class Collector {
           });
           return;
         case 'remove-finalizer': {
-          const finalizers = (object.metadata.finalizers ?? []).filter(
-            (finalizer) => finalizer !== step.finalizer,
-          );
+          const left = (object.metadata.finalizers ?? []).filter((name) => name !== step.finalizer);
+          const finalizers = left.length === 0 ? null : left;
           await objects.patch(name, namespace, 'merge', { metadata: { ...guard, finalizers } });
           return;
         }
@@ -153,9 +152,8 @@ class Collector {
 
   async #release({ kind, object }: GraphNode, owner: string): Promise<void> {
     const { name, namespace, uid, resourceVersion } = object.metadata;
-    const ownerReferences = (object.metadata.ownerReferences ?? []).filter(
-      (reference) => reference.uid !== owner,
-    );
+    const left = (object.metadata.ownerReferences ?? []).filter((reference) => reference.uid !== owner);
+    const ownerReferences = left.length === 0 ? null : left;
     const guard = { uid, ...(resourceVersion === undefined ? {} : { resourceVersion }) };
     try {
       await this.#parts.client

@@ -7,7 +7,7 @@ import type { ReplicaSet } from '#protocol/apps/v1/replica-set.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
 import { labelSelectorMatches } from '#protocol/meta/label-selector.js';
 import { controllerOf, objectKey } from '#protocol/meta/object-meta.js';
-import { isConflict, isForbidden, isNotFound } from '#protocol/meta/status.js';
+import { isApiError, isConflict, isNotFound } from '#protocol/meta/status.js';
 import { BY_CONTROLLER, byController, ORPHANS, orphans } from '../../cache/indexes.js';
 import { joinKey } from '../../cache/keys.js';
 import { PODS, REPLICA_SETS } from '../../cache/resources.js';
@@ -150,8 +150,9 @@ class ReplicaSetWork {
     for (let i = 0; i < failed; i++) this.#expectations.created(key);
     if (error === undefined) return undefined;
     const message = error instanceof Error ? error.message : String(error);
-    if (!isNamespaceTerminating(error))
-      events.record(set, 'Warning', 'FailedCreate', `Error creating: ${message}`);
+    // A namespace that is going away takes the set along; trying again, or telling anybody, is of no use.
+    if (isNamespaceTerminating(error)) return { condition: { reason: 'FailedCreate', message } };
+    events.record(set, 'Warning', 'FailedCreate', `Error creating: ${message}`);
     return { condition: { reason: 'FailedCreate', message }, error };
   }
 
@@ -210,7 +211,9 @@ function matches(set: ReplicaSet, pod: Pod): boolean {
   return labelSelectorMatches(set.spec.selector, pod.metadata.labels);
 }
 
-/** A namespace that is going away refuses new pods; that is no news to anybody. */
 function isNamespaceTerminating(error: unknown): boolean {
-  return isForbidden(error) && error instanceof Error && error.message.includes('being terminated');
+  return (
+    isApiError(error) &&
+    error.status.details?.causes?.some(({ reason }) => reason === 'NamespaceTerminating') === true
+  );
 }
