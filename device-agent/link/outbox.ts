@@ -166,12 +166,14 @@ export class Outbox implements AsyncDisposable {
   /** A session is up and its hello is sent: everything goes again, oldest first. */
   connected(): void {
     this.#connected = true;
+    // A second hello in one session: what was sent before it may have been dropped.
     for (const entry of this.#entries.values()) entry.sent = false;
     this.#pump();
   }
 
   disconnected(): void {
     this.#connected = false;
+    for (const entry of this.#entries.values()) entry.sent = false;
     this.#scheduleStore(0);
   }
 

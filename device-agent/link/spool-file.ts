@@ -53,6 +53,7 @@ export class SpoolDirectory {
         continue;
       }
       const report = await directory.#read(name);
+      if (report === 'gone') continue;
       if (report !== undefined) entries.push({ sequence, report });
       else {
         logger.warn({ file: join(path, name) }, 'removed a damaged report from the spool');
@@ -62,8 +63,15 @@ export class SpoolDirectory {
     return { directory, entries: entries.sort((a, b) => a.sequence - b.sequence) };
   }
 
-  async #read(name: string): Promise<PodReport | undefined> {
-    const text = await readFile(join(this.#path, name), 'utf8');
+  /** Undefined when it is damaged. */
+  async #read(name: string): Promise<PodReport | 'gone' | undefined> {
+    let text: string;
+    try {
+      text = await readFile(join(this.#path, name), 'utf8');
+    } catch (error) {
+      if (isMissing(error)) return 'gone';
+      throw error;
+    }
     let raw: unknown;
     try {
       raw = JSON.parse(text);

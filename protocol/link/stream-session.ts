@@ -15,7 +15,10 @@ import type { StreamFrame, StreamOpen, StreamResult } from './stream.js';
 import { MAX_FRAME_DATA, type WireFrame } from './stream-frames.js';
 
 export interface StreamLimits {
-  /** Most cost of unread data. */
+  /**
+   * Most cost of unread data. At least twice the cost of the largest frame: credit is given back when half of
+   * the window is consumed, so a frame that does not fit what is left must never need more than that.
+   */
   readonly windowCost: number;
   /** Most bytes that writes may have waiting for credit. */
   readonly maxPendingBytes: number;
@@ -107,6 +110,9 @@ export class StreamSession {
   readonly #endedIn = new Set<number>();
 
   constructor(options: StreamSessionOptions) {
+    if (options.limits.windowCost < 2 * (MAX_FRAME_DATA + FRAME_OVERHEAD_COST)) {
+      throw new TypeError(`a window of ${options.limits.windowCost} would let a full frame wait for ever`);
+    }
     this.#options = options;
     this.#lastHeard = options.now;
     this.#lastPing = options.now;

@@ -10,7 +10,7 @@ import { decodeFrame, encodeFrame, type WireFrame } from '#protocol/link/stream-
 import { STREAM_LIMITS, StreamSession } from '#protocol/link/stream-session.js';
 
 const OPEN: StreamOpen = { kind: 'port-forward', podUid: 'u', port: 80 };
-const LIMITS = { ...STREAM_LIMITS, windowCost: 8 * 1024, maxPendingBytes: 1024 * 1024 };
+const LIMITS = { ...STREAM_LIMITS, windowCost: 34 * 1024, maxPendingBytes: 1024 * 1024 };
 
 interface End {
   readonly session: StreamSession;
@@ -70,7 +70,7 @@ const step = fc.oneof(
   fc.record({
     do: fc.constant('write' as const),
     side: fc.boolean(),
-    length: fc.integer({ min: 1, max: 6000 }),
+    length: fc.integer({ min: 1, max: 40_000 }),
   }),
   fc.record({
     do: fc.constantFrom('read' as const, 'carry' as const),
