@@ -64,7 +64,7 @@ it('joins what waits into one step', async () => {
 it('misses nothing that is committed while it reads history', async () => {
   const { history, commit, watch } = setUp(3);
   const watcher = watch(1);
-  let openGate = () => undefined as void;
+  let openGate: () => void = () => undefined;
   history.gate = new Promise((resolve) => {
     openGate = resolve;
   });
@@ -101,7 +101,7 @@ it('reports progress once history without its prefix is read', async () => {
 it('ends when compaction overtakes its reading', async () => {
   const { history, watch } = setUp(3);
   const watcher = watch(1);
-  let openGate = () => undefined as void;
+  let openGate: () => void = () => undefined;
   history.gate = new Promise((resolve) => {
     openGate = resolve;
   });
