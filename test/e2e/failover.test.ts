@@ -1,6 +1,6 @@
 /** One device dies or is cut off: who takes over, how soon, and what happens when it comes back. */
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, before, describe, test } from 'node:test';
 import { eventually } from '#test/helpers/eventually.js';
 import { Fleet, whyNoFleet } from '#test/helpers/fleet.js';
 import {
@@ -11,6 +11,7 @@ import {
   shell,
 } from '#test/helpers/workloads.js';
 
+const DEVICES = ['device-1', 'device-2', 'device-3'];
 const FOREVER = shell('trap "exit 0" TERM; while true; do sleep 1; done');
 
 describe('failover', { skip: whyNoFleet() ?? false }, () => {
@@ -24,6 +25,16 @@ describe('failover', { skip: whyNoFleet() ?? false }, () => {
     fleet = await Fleet.start({ devices: 3 });
   });
   after(() => fleet?.[Symbol.asyncDispose]());
+  afterEach(async () => {
+    for (const device of DEVICES) fleet.network(device, 'up');
+    await fleet.kubectl.run(['delete', 'deployments', '--all', '--timeout=60s']);
+    for (const device of DEVICES) {
+      await fleet.kubectl.run(['wait', '--for=condition=Ready', `node/${device}`, '--timeout=90s']);
+    }
+    await eventually('no container is left', 60_000, () =>
+      DEVICES.every((device) => fleet.containerPids(device).length === 0),
+    );
+  });
 
   async function deploy(
     name: string,
@@ -65,7 +76,6 @@ describe('failover', { skip: whyNoFleet() ?? false }, () => {
       'the replacements are untouched',
     );
     assert.ok(now.every(({ status }) => status.containerStatuses?.[0]?.restartCount === 0));
-    await fleet.kubectl.run(['delete', 'deployment', 'fast']);
   });
 
   test('an exclusive pod is stopped by its device before the hub replaces it', async (t) => {
@@ -81,7 +91,7 @@ describe('failover', { skip: whyNoFleet() ?? false }, () => {
       60_000,
       async () => {
         if (stoppedAt === undefined && fleet.containerPids(home).length === 0) stoppedAt = performance.now();
-        const others = ['device-1', 'device-2', 'device-3'].filter((device) => device !== home);
+        const others = DEVICES.filter((device) => device !== home);
         if (others.some((device) => fleet.containerPids(device).length > 0)) replacedAt = performance.now();
         return replacedAt !== undefined;
       },

@@ -9,6 +9,7 @@ import type { KindInfo } from '#protocol/kind-info.js';
 import { KINDS } from '#protocol/kinds.js';
 import { type KubernetesObject, objectKey } from '#protocol/meta/object-meta.js';
 import { isConflict, isNotFound } from '#protocol/meta/status.js';
+import { parseTime } from '#protocol/meta/time.js';
 import { NAMESPACES } from '../../cache/resources.js';
 import type { ResourceId } from '../../client/client.js';
 import { Controller, type ControllerParts } from '../controller.js';
@@ -16,6 +17,11 @@ import { sameJson } from '../same-json.js';
 import { type ContentFailure, namespaceConditions, type RemainingContent } from './plan.js';
 
 const POLL_MS = 1_000;
+/**
+ * The content goes this long after the namespace was deleted, so that `kubectl delete -f` of a file that names
+ * the namespace first still finds the rest of it. Deletion timestamps are rounded to seconds.
+ */
+const CONTENT_GRACE_MS = 3_000;
 const DELETES_AT_ONCE = 64;
 
 export function namespaceController(parts: ControllerParts): Controller {
@@ -33,6 +39,8 @@ export function namespaceController(parts: ControllerParts): Controller {
       const namespace = namespaces.get(name);
       if (namespace?.metadata.deletionTimestamp === undefined) return undefined;
       if (!namespace.spec.finalizers?.includes(FINALIZER.kubernetes)) return undefined;
+      const waiting = (parseTime(namespace.metadata.deletionTimestamp) ?? 0) + CONTENT_GRACE_MS - clock.now();
+      if (waiting > 0) return { requeueAfterMs: Math.min(waiting, CONTENT_GRACE_MS) };
       const remaining: RemainingContent[] = [];
       const failures: ContentFailure[] = [];
       for (const kind of contents) {
