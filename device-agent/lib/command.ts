@@ -35,6 +35,7 @@ export class CommandError extends Error {
   }
 }
 
+const DEFAULT_TIMEOUT_MS = 60_000;
 const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 
 /** Standard output of the program as text. At most 4 MiB of each output are kept. */
@@ -48,12 +49,16 @@ export function runCommand(
       cwd: options.cwd,
       env: options.env ?? process.env,
       stdio: ['pipe', 'pipe', 'pipe'],
-      timeout: options.timeoutMs ?? 60_000,
       killSignal: 'SIGKILL',
       ...(options.signal ? { signal: options.signal } : {}),
     });
     const stdout = collect(child.stdout);
     const stderr = collect(child.stderr);
+    // Its timer keeps no process alive, unlike the one that spawn's own `timeout` leaves behind a failed start.
+    const deadline = AbortSignal.timeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    const onDeadline = () => void child.kill('SIGKILL');
+    deadline.addEventListener('abort', onDeadline, { once: true });
+    child.once('close', () => deadline.removeEventListener('abort', onDeadline));
     const shown = `${program} ${args.slice(0, 6).join(' ')}`;
     child.on('error', (error) => {
       const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';

@@ -1,20 +1,16 @@
-/** Images from Debian's docker-registry: pull, verify, resume, unpack, mount, collect. */
+/** Images from Debian's docker-registry: pull, verify, resume, refuse. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { lstat, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
-import { createImageStore } from '#device-agent/images/device-image-store.js';
-import { ImageError, type ImageErrorReason, type ImageStore } from '#device-agent/images/image-store.js';
-import type { ImageStoreOptions } from '#device-agent/images/options.js';
 import { listMounts, unmountAll } from '#device-agent/lib/mounts.js';
-import { systemClock } from '#device-agent/lib/system-clock.js';
-import { silentLogger } from '#protocol/lib/logger.js';
-import { busyboxMissing } from '#test/helpers/busybox-image.js';
-import { registryMissing, startRegistry, type TestRegistry } from '#test/helpers/docker-registry.js';
-import { type FaultProxy, startFaultProxy } from '#test/helpers/fault-proxy.js';
+import {
+  imageFixture as fixture,
+  imagesMissing,
+  noCredentials,
+  rejectsWith,
+} from '#test/helpers/device-images.js';
 import {
   buildImage,
   buildIndex,
@@ -24,58 +20,7 @@ import {
   pushManifest,
 } from '#test/helpers/test-image.js';
 
-const skip =
-  (process.getuid?.() === 0 ? undefined : 'needs root') ?? registryMissing ?? busyboxMissing ?? false;
-
-interface Fixture extends AsyncDisposable {
-  readonly registry: TestRegistry;
-  readonly proxy: FaultProxy;
-  readonly dataDir: string;
-  open(change?: Partial<ImageStoreOptions>): Promise<ImageStore>;
-}
-
-async function fixture(): Promise<Fixture> {
-  const registry = await startRegistry();
-  const proxy = await startFaultProxy(registry.url);
-  const dataDir = await mkdtemp(join(tmpdir(), 'covey-images-'));
-  return {
-    registry,
-    proxy,
-    dataDir,
-    open: (change = {}) =>
-      createImageStore({
-        dataDir,
-        clock: systemClock,
-        logger: silentLogger,
-        random: () => 0,
-        reserveBytes: 0,
-        maxAttempts: 2,
-        registries: (host) => (host === proxy.host ? { plainHttp: true } : undefined),
-        ...change,
-      }),
-    async [Symbol.asyncDispose]() {
-      await unmountAll(dataDir);
-      await rm(dataDir, { recursive: true, force: true });
-      await proxy[Symbol.asyncDispose]();
-      await registry[Symbol.asyncDispose]();
-    },
-  };
-}
-
-const noCredentials = () => ({ credentials: [], signal: new AbortController().signal });
-
-async function rejectsWith(
-  promise: Promise<unknown>,
-  reason: ImageErrorReason,
-  message: RegExp,
-): Promise<void> {
-  await assert.rejects(promise, (error) => {
-    assert.ok(error instanceof ImageError, String(error));
-    assert.equal(error.reason, reason, error.message);
-    assert.match(error.message, message);
-    return true;
-  });
-}
+const skip = imagesMissing ?? false;
 
 test('an image is pulled once, found after a restart, and mounted with a writable layer', {
   skip,
@@ -307,66 +252,6 @@ test('plain HTTP is refused for registries that are not configured for it', { sk
   await rejectsWith(store.pull(`${f.proxy.host}/app`, noCredentials()), 'ErrImagePull', /HTTP without TLS/);
 });
 
-test('whiteouts and opaque directories hide what is below, links and owners stay', { skip }, async () => {
-  await using f = await fixture();
-  const lower = await makeLayer([
-    { name: 'keep/old', content: 'old' },
-    { name: 'keep/gone', content: 'gone' },
-    { name: 'fresh/old', content: 'old' },
-    { name: 'fresh/sub/old', content: 'old' },
-    { name: 'suid', mode: 0o4755, uid: 12, gid: 34, content: 'x' },
-    { name: 'pointer', type: 'symlink', linkname: '/keep/old' },
-  ]);
-  const upper = await makeLayer([
-    { name: 'keep/.wh.gone' },
-    { name: 'fresh/', type: 'directory', mode: 0o750, uid: 5, gid: 6 },
-    { name: 'fresh/new', content: 'new' },
-    { name: 'fresh/.wh..wh..opq' },
-    { name: 'fresh/twin', type: 'link', linkname: 'fresh/new' },
-    { name: 'pipe', type: 'fifo' },
-    { name: 'disk', type: 'block-device', devmajor: 8, devminor: 0 },
-  ]);
-  await pushImage(f.registry.url, 'app', 'latest', buildImage([lower, upper]));
-  await using store = await f.open();
-  const root = await store.mountRootfs(await store.pull(`${f.proxy.host}/app`, noCredentials()), 'c');
-  assert.deepEqual(await readdir(join(root, 'keep')), ['old']);
-  assert.deepEqual((await readdir(join(root, 'fresh'))).sort(), ['new', 'twin']);
-  const fresh = await lstat(join(root, 'fresh'));
-  assert.deepEqual([fresh.mode & 0o7777, fresh.uid, fresh.gid], [0o750, 5, 6]);
-  const suid = await lstat(join(root, 'suid'));
-  assert.deepEqual([suid.mode & 0o7777, suid.uid, suid.gid], [0o4755, 12, 34]);
-  assert.equal((await lstat(join(root, 'fresh/new'))).nlink, 2);
-  assert.ok((await lstat(join(root, 'pointer'))).isSymbolicLink());
-  assert.ok((await lstat(join(root, 'pipe'))).isFIFO());
-  assert.equal(existsSync(join(root, 'disk')), false);
-});
-
-test('a layer cannot write outside its directory', { skip }, async () => {
-  await using f = await fixture();
-  await using store = await f.open();
-  const victim = join(f.dataDir, 'victim');
-  await writeFile(victim, 'untouched');
-  const up = '../'.repeat(12);
-  const attacks = {
-    dots: [{ name: `a/${up}${victim.slice(1)}`, content: 'owned' }],
-    hardlink: [{ name: 'l', type: 'link' as const, linkname: `${up}${victim.slice(1)}` }],
-  };
-  for (const [name, entries] of Object.entries(attacks)) {
-    await pushImage(f.registry.url, name, 'latest', buildImage([await makeLayer(entries)]));
-    await rejectsWith(store.pull(`${f.proxy.host}/${name}`, noCredentials()), 'ErrImagePull', /refused/);
-  }
-  const links = await makeLayer([
-    { name: 'absolute', type: 'symlink', linkname: f.dataDir },
-    { name: 'absolute/victim', content: 'inside' },
-    { name: 'climbing', type: 'symlink', linkname: `${up}${f.dataDir.slice(1)}` },
-    { name: 'climbing/victim', content: 'inside' },
-  ]);
-  await pushImage(f.registry.url, 'links', 'latest', buildImage([links]));
-  const root = await store.mountRootfs(await store.pull(`${f.proxy.host}/links`, noCredentials()), 'c');
-  assert.equal(await readFile(victim, 'utf8'), 'untouched');
-  assert.equal(await readFile(join(root, f.dataDir, 'victim'), 'utf8'), 'inside');
-});
-
 test('a disk without room is reported before anything is written', { skip }, async () => {
   await using f = await fixture();
   await pushImage(
@@ -392,49 +277,4 @@ test('concurrent pulls share the work; one that gives up does not hurt the other
   await assert.rejects(first, /gave up/);
   assert.equal((await second).reference, `${f.proxy.host}/app:latest`);
   assert.equal(f.proxy.requests.filter(({ path }) => path.includes(layer.digest)).length, 1);
-});
-
-test('collection removes the oldest unused images and keeps shared and mounted layers', {
-  skip,
-}, async () => {
-  await using f = await fixture();
-  const shared = await makeLayer([{ name: 'shared', content: 's' }]);
-  const one = await makeLayer([{ name: 'one', content: '1' }]);
-  const two = await makeLayer([{ name: 'two', content: '2' }]);
-  const three = await makeLayer([{ name: 'three', content: '3' }]);
-  await pushImage(f.registry.url, 'one', 'latest', buildImage([shared, one]));
-  await pushImage(f.registry.url, 'two', 'latest', buildImage([shared, two]));
-  await pushImage(f.registry.url, 'three', 'latest', buildImage([three]));
-  await using store = await f.open();
-  const [first] = await Promise.all(
-    ['one', 'two', 'three'].map((name) => store.pull(`${f.proxy.host}/${name}`, noCredentials())),
-  );
-  assert.ok(first);
-  const root = await store.mountRootfs(first, 'c');
-  await store.collectGarbage(new Set([`${f.proxy.host}/two`]), Number.MAX_SAFE_INTEGER);
-  assert.deepEqual(
-    (await store.list()).map((image) => image.reference),
-    [`${f.proxy.host}/two:latest`],
-  );
-  assert.equal(await readFile(join(root, 'one'), 'utf8'), '1');
-  assert.equal((await readdir(join(f.dataDir, 'layers'))).length, 3);
-  await store.unmountRootfs('c');
-  await store.collectGarbage(new Set([`${f.proxy.host}/two`]), 0);
-  assert.equal((await readdir(join(f.dataDir, 'layers'))).length, 2);
-});
-
-test('a layer without its marker does not count and is fetched again', { skip }, async () => {
-  await using f = await fixture();
-  const layer = await makeLayer([{ name: 'a', content: 'a' }]);
-  await pushImage(f.registry.url, 'app', 'latest', buildImage([layer]));
-  const store = await f.open();
-  await store.pull(`${f.proxy.host}/app`, noCredentials());
-  await store[Symbol.asyncDispose]();
-  const [name = ''] = await readdir(join(f.dataDir, 'layers'));
-  await rm(join(f.dataDir, 'layers', name, 'complete.json'));
-  await using again = await f.open();
-  assert.equal(await again.find(`${f.proxy.host}/app`), undefined);
-  assert.deepEqual(await readdir(join(f.dataDir, 'layers')), []);
-  const image = await again.pull(`${f.proxy.host}/app`, noCredentials());
-  assert.equal(await readFile(join(await again.mountRootfs(image, 'c'), 'a'), 'utf8'), 'a');
 });

@@ -1,0 +1,62 @@
+/** Small parts: signals, preflight, logs, limits. */
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'node:test';
+import { cpuMax, cpuQuota, cpuShares, cpuWeight } from '#device-agent/cgroups/limits.js';
+import { removeLogs, rotateLog } from '#device-agent/runtime/log-rotation.js';
+import { preflight } from '#device-agent/runtime/preflight.js';
+import { signalNumber } from '#device-agent/runtime/signals.js';
+
+test('signals are known by name and number', () => {
+  assert.deepEqual(
+    ['SIGTERM', 'term', '9', 'SIGRTMIN+3', 'SIGRTMAX-1', 'SIGHUP'].map(signalNumber),
+    [15, 15, 9, 37, 63, 1],
+  );
+  for (const bad of ['SIGNOTHING', '0', '65', 'SIGRTMIN+90', ''])
+    assert.throws(() => signalNumber(bad), /unknown signal/);
+});
+
+test('limits become the kernel’s numbers', () => {
+  assert.equal(cpuQuota(250), 25_000);
+  assert.equal(cpuQuota(1), 1000);
+  assert.equal(cpuMax(undefined), 'max 100000');
+  assert.equal(cpuMax(500), '50000 100000');
+  assert.deepEqual([undefined, 1, 1000, 1e9].map(cpuShares), [2, 2, 1024, 262_144]);
+  assert.deepEqual([undefined, 1000, 1e9].map(cpuWeight), [1, 39, 10_000]);
+});
+
+test('preflight names the packages that are missing in one command', async () => {
+  const findings = await preflight({ uid: 0, cniPath: ['/nowhere'], find: async () => undefined });
+  const missing = findings.find((finding) => finding.fix?.startsWith('apt-get'));
+  assert.match(
+    missing?.fix ?? '',
+    /^apt-get install -y --no-install-recommends .*conmon.*containernetworking-plugins/,
+  );
+  assert.match(missing?.fix ?? '', /crun|runc/);
+  const user = await preflight({ uid: 1000, find: async (name) => `/bin/${name}` });
+  assert.ok(user.some((finding) => finding.severity === 'error' && /need root/.test(finding.message)));
+  const none = await preflight({ uid: 0, cgroupRoot: '/nowhere', find: async (name) => `/bin/${name}` });
+  assert.ok(none.some((finding) => /no control groups/.test(finding.message)));
+});
+
+test('a log moves up through its numbers and the oldest goes', async () => {
+  const root = await mkdtemp(join(tmpdir(), 'covey-logs-'));
+  try {
+    const log = join(root, 'app.log');
+    for (const text of ['first', 'second', 'third']) {
+      await writeFile(log, text);
+      await rotateLog(log, root, { maxBytes: 2, maxFiles: 3 });
+    }
+    assert.deepEqual((await readdir(root)).sort(), ['app.log.1', 'app.log.2']);
+    assert.equal(await readFile(`${log}.1`, 'utf8'), 'third');
+    assert.equal(await readFile(`${log}.2`, 'utf8'), 'second');
+    await writeFile(log, 'x');
+    assert.equal(await rotateLog(log, root, { maxBytes: 2, maxFiles: 3 }), false);
+    await removeLogs(log, 3);
+    assert.deepEqual(await readdir(root), []);
+  } finally {
+    await rm(root, { recursive: true, force: true });
+  }
+});
