@@ -16,6 +16,8 @@ export interface Snapshot {
   readonly nodes: readonly NodeInfo[];
   /** On how many nodes an image is present. */
   nodesWithImage(image: string): number;
+  /** How many nodes have a PreferNoSchedule taint. */
+  readonly softTaintedNodes: number;
   readonly namespaceLabels: NamespaceLabels;
   /** Calls `visit` for every placed pod with a required anti-affinity, with its node's labels. */
   eachRefusing(visit: (pod: PodInfo, labels: Readonly<Record<string, string>>) => void): void;
@@ -28,6 +30,7 @@ export class FleetSnapshot implements Snapshot {
   readonly #imageNodes = new Map<string, number>();
   readonly #nodes: NodeInfo[] = [];
   readonly #refusing = new Map<string, PodInfo>();
+  #softTainted = 0;
 
   readonly namespaceLabels: NamespaceLabels;
 
@@ -37,6 +40,10 @@ export class FleetSnapshot implements Snapshot {
 
   get nodes(): readonly NodeInfo[] {
     return this.#nodes;
+  }
+
+  get softTaintedNodes(): number {
+    return this.#softTainted;
   }
 
   get assumedPods(): number {
@@ -58,15 +65,15 @@ export class FleetSnapshot implements Snapshot {
   setNode(node: Node): void {
     const info = this.#ensure(node.metadata.name);
     if (info.node === undefined) this.#nodes.push(info);
-    this.#countImages(info, -1);
+    this.#countFacts(info, -1);
     info.setNode(node);
-    this.#countImages(info, 1);
+    this.#countFacts(info, 1);
   }
 
   removeNode(name: string): void {
     const info = this.#byName.get(name);
     if (info?.node === undefined) return;
-    this.#countImages(info, -1);
+    this.#countFacts(info, -1);
     info.setNode(undefined);
     this.#nodes.splice(this.#nodes.indexOf(info), 1);
     this.#dropIfEmpty(info);
@@ -133,7 +140,8 @@ export class FleetSnapshot implements Snapshot {
     if (info.node === undefined && info.pods.size === 0) this.#byName.delete(info.name);
   }
 
-  #countImages(info: NodeInfo, sign: 1 | -1): void {
+  #countFacts(info: NodeInfo, sign: 1 | -1): void {
+    if (info.softTaints.length > 0) this.#softTainted += sign;
     for (const name of info.images.keys()) {
       const next = (this.#imageNodes.get(name) ?? 0) + sign;
       if (next === 0) this.#imageNodes.delete(name);

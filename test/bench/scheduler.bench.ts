@@ -1,7 +1,7 @@
 /**
  * Decisions per second on a fleet of 5,000 nodes (pure, no API), and pods created and bound per second on a
  * hub of 1,000 nodes with everything on one core: LevelDB with fsync, registry, admission, informers,
- * scheduler; 32 creations in flight. Every pod is checked to be bound before time is taken.
+ * controllers, scheduler; 32 creations in flight. Every pod is checked to be bound before time is taken.
  */
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
@@ -13,6 +13,8 @@ import { ServiceAccountTokens } from '#hub/authn/service-account.js';
 import { createInformerFactory } from '#hub/cache/informer-factory.js';
 import { NODES, PODS, SERVICE_ACCOUNTS } from '#hub/cache/resources.js';
 import type { Client } from '#hub/client/client.js';
+import type { LivenessBook } from '#hub/controllers/device-lifecycle/liveness.js';
+import { startControllers } from '#hub/controllers/start-controllers.js';
 import { systemClock } from '#hub/lib/system-clock.js';
 import { openRegistry } from '#hub/registry/open-registry.js';
 import { decide } from '#hub/scheduler/decide.js';
@@ -35,6 +37,12 @@ const DECISIONS = 10_000;
 const HUB_NODES = 1_000;
 const HUB_PODS = 5_000;
 const IN_FLIGHT = 32;
+
+/** Nodes without devices: the lifecycle leaves them alone. */
+const NO_DEVICES: LivenessBook = {
+  get: () => undefined,
+  subscribe: () => ({ [Symbol.dispose]: () => undefined }),
+};
 
 /** Measures; takes about 15 seconds. */
 export async function benchScheduler(): Promise<BenchResult[]> {
@@ -100,6 +108,7 @@ async function benchCreatedAndBound(): Promise<BenchResult> {
     const client = await startHub(stack, directory);
     const informers = stack.use(createInformerFactory(client, systemClock, silentLogger));
     const clockParts = { clock: systemClock, logger: silentLogger, random: Math.random };
+    stack.use(startControllers({ client, informers, ...clockParts, liveness: NO_DEVICES }));
     stack.use(startScheduler({ client, informers, ...clockParts }));
     const nodes = client.resource<Node>(NODES);
     const pods = client.resource<Pod>(PODS);

@@ -7,7 +7,7 @@ export const softTaints: Score = {
   weight: 3,
   scale: 'less-is-better',
   prepare(pod, snapshot) {
-    if (!snapshot.nodes.some((node) => node.softTaints.length > 0)) return undefined;
+    if (snapshot.softTaintedNodes === 0) return undefined;
     return (node) =>
       node.softTaints.filter((taint) => !pod.tolerations.some((one) => tolerates(one, taint))).length;
   },
