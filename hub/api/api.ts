@@ -43,7 +43,7 @@ export interface ApiOptions {
   readonly kinds: readonly KindInfo[];
   /** Covey's version: '0.1.0'. */
   readonly version: string;
-  /** Made from `kinds` unless given. */
+  /** The documents in JSON; made from `kinds` unless given. */
   readonly openApi?: OpenApiDocuments;
   /** Everything that a user may do in a namespace, for SelfSubjectRulesReview; nothing unless given. */
   readonly rulesOf?: (user: UserInfo, namespace: string) => readonly GrantedRule[];
@@ -78,7 +78,7 @@ export function createApi(options: ApiOptions): Api {
     discovery: new Discovery(options.kinds, options.version),
     health,
     metrics,
-    openApi: options.openApi ?? openApiDocuments(options.kinds, options.version),
+    openApi: openApiDocuments(options.kinds, options.version, options.openApi),
     logger,
   });
   const dispatch = router({ ...options, random, rulesOf: options.rulesOf ?? (() => []) }, paths);

@@ -61,6 +61,8 @@ export class PortForwardStreams implements Disposable {
   async #forward(data: SpdyStream, error: SpdyStream, port: number): Promise<void> {
     try {
       const peer = await this.#parts.open(port, this.#ended.signal);
+      // Read below when the connection has ended well; otherwise what ended it is reported.
+      peer.result.catch(() => undefined);
       await join(data, peer);
       const result = await peer.result;
       if (result.outcome === 'error') throw new Error(result.message);

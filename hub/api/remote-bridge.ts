@@ -12,6 +12,8 @@ export async function bridgeRemoteCommand(transport: RemoteTransport, peer: Stre
     ignoreLoss(peer.close({ outcome: 'error', reason: 'Canceled', message: 'the client is gone' }));
   if (transport.signal.aborted) cancel();
   else transport.signal.addEventListener('abort', cancel, { once: true });
+  // Read after the output has ended; until then a loss shows there.
+  peer.result.catch(() => undefined);
   ignoreLoss(pumpInput(transport, peer));
   try {
     await pumpOutput(transport, peer);

@@ -89,6 +89,8 @@ export class Responder {
       response.destroy();
       return;
     }
+    // Whoever did not send its body in time is not waited for any longer.
+    if (error.code === 504 && !response.req.complete) response.shouldKeepAlive = false;
     const retryAfter = error.status.details?.retryAfterSeconds;
     const headers = {
       ...this.#headers(request),

@@ -51,7 +51,10 @@ export interface HttpServerOptions {
   readonly drainMs?: number;
   /** Time for a client to send its whole header, in milliseconds; 10 seconds unless given. */
   readonly headersTimeoutMs?: number;
-  /** Time for a client to send its whole request, in milliseconds; 60 seconds unless given. */
+  /**
+   * Time for a client to send its whole request, in milliseconds; an hour unless given, for images that are
+   * pushed over slow lines. Requests to the API have their own, shorter deadline.
+   */
   readonly requestTimeoutMs?: number;
 }
 
@@ -64,6 +67,8 @@ export interface HttpServer extends AsyncDisposable {
 
 const KEEP_ALIVE_MS = 75_000;
 const HANDSHAKE_MS = 10_000;
+/** Silence after which a request outside the API is cut off. */
+const EXTRA_IDLE_MS = 120_000;
 const MAX_HEADER_BYTES = 64 * 1024;
 const DEFAULT_DRAIN_MS = 8_000;
 const SWEEP_MS = 100;
@@ -130,7 +135,7 @@ function buildServer(
     handshakeTimeout: HANDSHAKE_MS,
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: options.headersTimeoutMs ?? 10_000,
-    requestTimeout: options.requestTimeoutMs ?? 60_000,
+    requestTimeout: options.requestTimeoutMs ?? 3_600_000,
     keepAliveTimeout: KEEP_ALIVE_MS,
     connectionsCheckingInterval: Math.min(1_000, options.headersTimeoutMs ?? 1_000),
     noDelay: true,
@@ -149,8 +154,13 @@ function buildServer(
   server.on('request', (request, response) => {
     if (state.draining) response.shouldKeepAlive = false;
     const handler = extraRoutes?.(pathOf(request));
-    if (handler === undefined) api.handle(request, response);
-    else handler(request, response);
+    if (handler === undefined) {
+      api.handle(request, response);
+    } else {
+      // Node sets the time back when the answer has been sent.
+      request.socket.setTimeout(EXTRA_IDLE_MS);
+      handler(request, response);
+    }
   });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', (error) => logger.debug({ err: error }, 'upgraded connection failed'));

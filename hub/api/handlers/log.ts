@@ -25,6 +25,8 @@ export const log: ResourceHandler = async ({ streams, clock }, request, target):
   checkHasLog(pod, container, options.previous);
   const open: StreamOpen = { kind: 'logs', podUid: pod.metadata.uid, container, ...options };
   const peer = await streams.open(device, open, request.signal);
+  // How a log ended is of interest only while nothing has been sent; a lost stream shows in its frames.
+  peer.result.catch(() => undefined);
   cancelWhenAborted(peer, request.signal);
   const first = await firstFrame(peer, clock);
   return { kind: 'stream', contentType: 'text/plain', chunks: chunksOf(peer, first, options.limitBytes) };

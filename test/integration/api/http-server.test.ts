@@ -8,6 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { connect, type TLSSocket } from 'node:tls';
 import { ApiHub, type ApiHubOptions } from '#test/helpers/api-hub.js';
 import { eventually } from '#test/helpers/eventually.js';
+import { FakeClock } from '#test/helpers/fake-clock.js';
 
 interface Raw {
   readonly socket: TLSSocket;
@@ -227,4 +228,33 @@ test('a port that is taken is named, and no other address stays open', async (t)
     }),
     new RegExp(`cannot listen on 127\\.0\\.0\\.1:${hub.port}: the port is in use`),
   );
+});
+
+test('an API request whose body does not come is answered with 504 at its deadline and closed', async (t) => {
+  const clock = new FakeClock();
+  const hub = await start(t, { clock });
+  const raw = await open(t, hub);
+  raw.socket.write('POST /api/v1/namespaces HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{');
+  await eventually(
+    'the answer',
+    5_000,
+    async () => {
+      await clock.advance(20_000);
+      return raw.text().includes('504');
+    },
+    10,
+  );
+  await raw.closed;
+  assert.match(raw.text(), /request did not complete within the allotted timeout of 60s/);
+});
+
+test('paths outside the API go to their own handlers', async (t) => {
+  const hub = await start(t, {
+    server: {
+      extraRoutes: (path) =>
+        path.startsWith('/v2/') ? (_, response) => void response.end('images') : undefined,
+    },
+  });
+  assert.equal((await hub.send('GET', '/v2/?x=1')).text, 'images');
+  assert.equal((await hub.send('GET', '/v1/')).status, 404);
 });
