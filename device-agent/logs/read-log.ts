@@ -112,7 +112,7 @@ async function* followFile(
   using changes = new Changes(path, options.clock);
   let file: FileHandle | undefined;
   let reader: LineReader | undefined;
-  let over = false;
+  let announced: 'rotated' | 'end' | { readonly path: string } | undefined;
   try {
     for (;;) {
       if (signal.aborted) return 'end';
@@ -125,20 +125,22 @@ async function* followFile(
         const piece = parseCriLine(line);
         if (piece !== undefined) yield piece;
       }
-      if (lines !== undefined) {
-        over = false;
-        continue;
-      }
-      if (file !== undefined && (await wasReplaced(file, path))) {
-        await file.close();
+      if (lines !== undefined) continue;
+      // What was written before a rotation or an end was announced is read before the announcement is followed.
+      if (announced === 'rotated') {
+        await file?.close();
         file = undefined;
+        announced = undefined;
         continue;
       }
-      // What was written before the end was announced is read before the end is believed.
+      if (announced !== undefined) return announced;
+      if (file !== undefined && (await wasReplaced(file, path))) {
+        announced = 'rotated';
+        continue;
+      }
       const next = (await options.next?.()) ?? 'wait';
       if (next !== 'wait') {
-        if (over) return next;
-        over = true;
+        announced = next;
         continue;
       }
       await changes.wait(signal);

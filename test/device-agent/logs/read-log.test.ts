@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import { appendFile, rename, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { parseCriLine } from '#device-agent/logs/cri-line.js';
+import { logFiles } from '#device-agent/logs/log-files.js';
+import { type LogOptions, readLog } from '#device-agent/logs/read-log.js';
+import { tailText } from '#device-agent/logs/tail-text.js';
+import { systemClock } from '#device-agent/lib/system-clock.js';
+import { FakeClock } from '#test/helpers/fake-clock.js';
+import { tempDir } from '#test/helpers/temp-dir.js';
+
+const stamp = (second: number) => `2026-01-01T00:00:${String(second).padStart(2, '0')}.000000000Z`;
+const line = (second: number, text: string, tag = 'F', stream = 'stdout') => `${stamp(second)} ${stream} ${tag} ${text}\n`;
+
+async function logFile(t: TestContext, content: string): Promise<string> {
+  const path = join(await tempDir(t), '0.log');
+  await writeFile(path, content);
+  return path;
+}
+
+async function read(path: string, options: Partial<LogOptions> = {}): Promise<string> {
+  let text = '';
+  const signal = new AbortController().signal;
+  for await (const chunk of readLog({
+    path,
+    follow: false,
+    timestamps: false,
+    clock: new FakeClock(),
+    signal,
+    ...options,
+  }))
+    text += chunk.data.toString();
+  return text;
+}
+
+test('a line is parsed by its fields; what is cut off is not a line', () => {
+  const piece = parseCriLine(Buffer.from(`${stamp(1)} stderr P some text`));
+  assert.deepEqual({ ...piece, content: String(piece?.content) }, {
+    time: stamp(1),
+    stream: 'stderr',
+    partial: true,
+    content: 'some text',
+  });
+  assert.equal(parseCriLine(Buffer.from(`${stamp(1)} stdout F`))?.content.length, 0);
+  for (const bad of ['', 'x', `${stamp(1)} stdout`, `${stamp(1)} other F x`, `${stamp(1)} stdout Q x`])
+    assert.equal(parseCriLine(Buffer.from(bad)), undefined, bad);
+});
+
+test('pieces are joined to the line that the program wrote', async (t) => {
+  const path = await logFile(t, line(1, 'one ', 'P') + line(1, 'two ', 'P') + line(1, 'three') + line(2, 'next'));
+  assert.equal(await read(path), 'one two three\nnext\n');
+  assert.equal(await read(path, { timestamps: true }), `${stamp(1)} one two three\n${stamp(2)} next\n`);
+});
+
+const MANY = Array.from({ length: 5000 }, (_, index) => line(index % 60, `line ${index} ${'x'.repeat(40)}`)).join('');
+for (const tailLines of [0, 1, 10, 3000, 9000])
+  test(`the last ${tailLines} of 5000 lines`, async (t) => {
+    const path = await logFile(t, MANY);
+    const got = (await read(path, { tailLines })).split('\n').filter((one) => one !== '');
+    const count = Math.min(tailLines, 5000);
+    assert.equal(got.length, count);
+    if (count > 0) assert.match(got[0] ?? '', new RegExp(`^line ${5000 - count} `));
+  });
+
+test('the tail counts lines of the program, not pieces', async (t) => {
+  const path = await logFile(t, line(1, 'a') + line(2, 'b1 ', 'P') + line(2, 'b2') + line(3, 'c1 ', 'P') + line(3, 'c2'));
+  assert.equal(await read(path, { tailLines: 2 }), 'b1 b2\nc1 c2\n');
+  assert.equal(await read(path, { tailLines: 1 }), 'c1 c2\n');
+});
+
+test('the tail reaches into rotated files', async (t) => {
+  const path = await logFile(t, line(5, 'e') + line(6, 'f'));
+  await writeFile(`${path}.1`, line(3, 'c') + line(4, 'd'));
+  await writeFile(`${path}.2`, line(1, 'a') + line(2, 'b'));
+  assert.deepEqual((await logFiles(path)).map((one) => basename(one)), ['0.log.2', '0.log.1', '0.log']);
+  assert.equal(await read(path), 'a\nb\nc\nd\ne\nf\n');
+  assert.equal(await read(path, { tailLines: 3 }), 'd\ne\nf\n');
+  assert.equal(await read(path, { tailLines: 2 }), 'e\nf\n');
+});
+
+test('since and the byte limit', async (t) => {
+  const path = await logFile(t, line(1, 'old') + line(5, 'new') + line(6, 'newer'));
+  assert.equal(await read(path, { since: Date.parse(stamp(5)) }), 'new\nnewer\n');
+  assert.equal(await read(path, { limitBytes: 6 }), 'old\nne');
+});
+
+test('a log that is not there is empty', async (t) => {
+  assert.equal(await read(join(await tempDir(t), 'none.log')), '');
+});
+
+test('bytes that are no text come out as they went in', async (t) => {
+  const path = await logFile(t, '');
+  const raw = Buffer.from([0xff, 0x00, 0xfe, 0x20, 0xc3]);
+  await writeFile(path, Buffer.concat([Buffer.from(`${stamp(1)} stdout F `), raw, Buffer.from('\n')]));
+  const chunks: Buffer[] = [];
+  const options = { path, follow: false, timestamps: false, clock: new FakeClock() };
+  for await (const { data } of readLog({ ...options, signal: new AbortController().signal })) chunks.push(data);
+  assert.deepEqual(Buffer.concat(chunks), Buffer.concat([raw, Buffer.from('\n')]));
+});
+
+test('following goes on through rotation and into the next run, and ends when all is over', async (t) => {
+  const path = await logFile(t, line(1, 'one'));
+  const nextRun = join(path, '../1.log');
+  const received: string[] = [];
+  const arrived = (text: string) =>
+    new Promise<void>((resolve) => {
+      const look = () => (received.join('').includes(text) ? resolve() : setImmediate(look));
+      look();
+    });
+  let phase: 'run 0' | 'between' | 'run 1' | 'over' = 'run 0';
+  const abort = new AbortController();
+  const reading = (async () => {
+    for await (const { data } of readLog({
+      path,
+      follow: true,
+      timestamps: false,
+      clock: systemClock,
+      signal: abort.signal,
+      next: async () => {
+        if (phase === 'between') {
+          phase = 'run 1';
+          return { path: nextRun };
+        }
+        return phase === 'over' ? 'end' : 'wait';
+      },
+    }))
+      received.push(data.toString());
+  })();
+  await arrived('one');
+  await appendFile(path, line(2, 'two'));
+  await arrived('two');
+  await rename(path, `${path}.1`);
+  await appendFile(`${path}.1`, line(3, 'late in the old file'));
+  await writeFile(path, line(4, 'rotated'));
+  await arrived('rotated');
+  await writeFile(nextRun, line(5, 'second run'));
+  phase = 'between';
+  await appendFile(path, line(5, 'last words'));
+  await arrived('second run');
+  phase = 'over';
+  await appendFile(nextRun, line(6, 'end'));
+  await reading;
+  assert.equal(received.join(''), 'one\ntwo\nlate in the old file\nrotated\nlast words\nsecond run\nend\n');
+});
+
+test('following ends at once when it is aborted', async (t) => {
+  const path = await logFile(t, line(1, 'one'));
+  const abort = new AbortController();
+  let text = '';
+  for await (const { data } of readLog({
+    path,
+    follow: true,
+    timestamps: false,
+    clock: systemClock,
+    signal: abort.signal,
+  })) {
+    text += data.toString();
+    abort.abort();
+  }
+  assert.equal(text, 'one\n');
+});
+
+test('the end of a log stands in for a termination message, within its bounds', async (t) => {
+  const path = await logFile(t, MANY);
+  const text = await tailText(path, 3, 1000);
+  assert.equal(text.split('\n').length, 4);
+  assert.match(text, /^line 4997 /);
+  assert.equal((await tailText(path, 80, 100)).length, 100);
+  assert.equal(await tailText(`${path}.none`, 3, 100), '');
+});
