@@ -77,7 +77,9 @@ for (const [reference, expected] of POLICIES)
   });
 
 test('a pod is limited only when all its containers are; init containers count one at a time', () => {
-  const limits = (cpu: string, memory?: string) => ({ resources: { limits: { cpu, ...(memory && { memory }) } } });
+  const limits = (cpu: string, memory?: string) => ({
+    resources: { limits: { cpu, ...(memory && { memory }) } },
+  });
   const made = pod({
     spec: {
       initContainers: [{ name: 'big', image: 'x', ...limits('2', '1Gi') }],
@@ -95,7 +97,9 @@ test('the sandbox has the ports, aliases and resolver settings of the pod', () =
     spec: {
       hostAliases: [{ ip: '10.0.0.9', hostnames: ['db'] }],
       dnsConfig: { options: [{ name: 'ndots', value: '2' }, { name: 'rotate' }] },
-      containers: [{ name: 'a', image: 'x', ports: [{ containerPort: 80, hostPort: 8080 }, { containerPort: 81 }] }],
+      containers: [
+        { name: 'a', image: 'x', ports: [{ containerPort: 80, hostPort: 8080 }, { containerPort: 81 }] },
+      ],
     },
   });
   const spec = sandboxSpec(made);

@@ -101,8 +101,14 @@ test('a limit that is not set is what the node can give', () => {
 });
 
 const MISSING = [
-  { env: [{ name: 'A', valueFrom: { configMapKeyRef: { name: 'nope', key: 'k' } } }], message: 'configmap "nope" not found' },
-  { env: [{ name: 'A', valueFrom: { secretKeyRef: { name: 'nope', key: 'k' } } }], message: 'secret "nope" not found' },
+  {
+    env: [{ name: 'A', valueFrom: { configMapKeyRef: { name: 'nope', key: 'k' } } }],
+    message: 'configmap "nope" not found',
+  },
+  {
+    env: [{ name: 'A', valueFrom: { secretKeyRef: { name: 'nope', key: 'k' } } }],
+    message: 'secret "nope" not found',
+  },
   {
     env: [{ name: 'A', valueFrom: { configMapKeyRef: { name: 'settings', key: 'k' } } }],
     message: "couldn't find key k in ConfigMap default/settings",

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { chmod, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { DesiredStore } from '#device-agent/desired/desired-store.js';
 import { createSealer, loadOrCreateKey, SealError } from '#device-agent/lib/seal.js';
 import type { Logger } from '#protocol/lib/logger.js';
@@ -109,7 +109,11 @@ for (const [what, damage] of DAMAGES)
     assert.deepEqual([...again.heldBack], [bad.uid]);
     assert.match(warnings.join(), new RegExp(`${bad.uid}.*damaged`));
     assert.ok((await readdir(directory)).includes(`${bad.uid}.pod.damaged`));
-    assert.deepEqual([...(await openStore(directory)).heldBack], [bad.uid], 'still held back after another start');
+    assert.deepEqual(
+      [...(await openStore(directory)).heldBack],
+      [bad.uid],
+      'still held back after another start',
+    );
 
     await again.accept(bad);
     assert.deepEqual([...again.heldBack], []);

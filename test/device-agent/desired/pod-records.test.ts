@@ -9,7 +9,11 @@ import { tempDir } from '#test/helpers/temp-dir.js';
 test('counts and ends survive opening again, and forgetting leaves nothing', async (t) => {
   const directory = join(await tempDir(t), 'records');
   const records = await PodRecords.open(directory, silentLogger);
-  await records.putContainer('uid-1', 'web', { attempt: 3, streak: 2, last: { exitCode: 1, reason: 'Error' } });
+  await records.putContainer('uid-1', 'web', {
+    attempt: 3,
+    streak: 2,
+    last: { exitCode: 1, reason: 'Error' },
+  });
   await records.putOver('uid-1', { phase: 'Failed' });
   const again = await PodRecords.open(directory, silentLogger);
   assert.equal(again.get('uid-1').containers['web']?.attempt, 3);

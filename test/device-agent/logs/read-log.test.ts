@@ -1,17 +1,18 @@
 import assert from 'node:assert/strict';
 import { appendFile, rename, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
+import { systemClock } from '#device-agent/lib/system-clock.js';
 import { parseCriLine } from '#device-agent/logs/cri-line.js';
 import { logFiles } from '#device-agent/logs/log-files.js';
 import { type LogOptions, readLog } from '#device-agent/logs/read-log.js';
 import { tailText } from '#device-agent/logs/tail-text.js';
-import { systemClock } from '#device-agent/lib/system-clock.js';
 import { FakeClock } from '#test/helpers/fake-clock.js';
 import { tempDir } from '#test/helpers/temp-dir.js';
 
 const stamp = (second: number) => `2026-01-01T00:00:${String(second).padStart(2, '0')}.000000000Z`;
-const line = (second: number, text: string, tag = 'F', stream = 'stdout') => `${stamp(second)} ${stream} ${tag} ${text}\n`;
+const line = (second: number, text: string, tag = 'F', stream = 'stdout') =>
+  `${stamp(second)} ${stream} ${tag} ${text}\n`;
 
 async function logFile(t: TestContext, content: string): Promise<string> {
   const path = join(await tempDir(t), '0.log');
@@ -36,24 +37,32 @@ async function read(path: string, options: Partial<LogOptions> = {}): Promise<st
 
 test('a line is parsed by its fields; what is cut off is not a line', () => {
   const piece = parseCriLine(Buffer.from(`${stamp(1)} stderr P some text`));
-  assert.deepEqual({ ...piece, content: String(piece?.content) }, {
-    time: stamp(1),
-    stream: 'stderr',
-    partial: true,
-    content: 'some text',
-  });
+  assert.deepEqual(
+    { ...piece, content: String(piece?.content) },
+    {
+      time: stamp(1),
+      stream: 'stderr',
+      partial: true,
+      content: 'some text',
+    },
+  );
   assert.equal(parseCriLine(Buffer.from(`${stamp(1)} stdout F`))?.content.length, 0);
   for (const bad of ['', 'x', `${stamp(1)} stdout`, `${stamp(1)} other F x`, `${stamp(1)} stdout Q x`])
     assert.equal(parseCriLine(Buffer.from(bad)), undefined, bad);
 });
 
 test('pieces are joined to the line that the program wrote', async (t) => {
-  const path = await logFile(t, line(1, 'one ', 'P') + line(1, 'two ', 'P') + line(1, 'three') + line(2, 'next'));
+  const path = await logFile(
+    t,
+    line(1, 'one ', 'P') + line(1, 'two ', 'P') + line(1, 'three') + line(2, 'next'),
+  );
   assert.equal(await read(path), 'one two three\nnext\n');
   assert.equal(await read(path, { timestamps: true }), `${stamp(1)} one two three\n${stamp(2)} next\n`);
 });
 
-const MANY = Array.from({ length: 5000 }, (_, index) => line(index % 60, `line ${index} ${'x'.repeat(40)}`)).join('');
+const MANY = Array.from({ length: 5000 }, (_, index) =>
+  line(index % 60, `line ${index} ${'x'.repeat(40)}`),
+).join('');
 for (const tailLines of [0, 1, 10, 3000, 9000])
   test(`the last ${tailLines} of 5000 lines`, async (t) => {
     const path = await logFile(t, MANY);
@@ -64,7 +73,10 @@ for (const tailLines of [0, 1, 10, 3000, 9000])
   });
 
 test('the tail counts lines of the program, not pieces', async (t) => {
-  const path = await logFile(t, line(1, 'a') + line(2, 'b1 ', 'P') + line(2, 'b2') + line(3, 'c1 ', 'P') + line(3, 'c2'));
+  const path = await logFile(
+    t,
+    line(1, 'a') + line(2, 'b1 ', 'P') + line(2, 'b2') + line(3, 'c1 ', 'P') + line(3, 'c2'),
+  );
   assert.equal(await read(path, { tailLines: 2 }), 'b1 b2\nc1 c2\n');
   assert.equal(await read(path, { tailLines: 1 }), 'c1 c2\n');
 });
@@ -73,7 +85,10 @@ test('the tail reaches into rotated files', async (t) => {
   const path = await logFile(t, line(5, 'e') + line(6, 'f'));
   await writeFile(`${path}.1`, line(3, 'c') + line(4, 'd'));
   await writeFile(`${path}.2`, line(1, 'a') + line(2, 'b'));
-  assert.deepEqual((await logFiles(path)).map((one) => basename(one)), ['0.log.2', '0.log.1', '0.log']);
+  assert.deepEqual(
+    (await logFiles(path)).map((one) => basename(one)),
+    ['0.log.2', '0.log.1', '0.log'],
+  );
   assert.equal(await read(path), 'a\nb\nc\nd\ne\nf\n');
   assert.equal(await read(path, { tailLines: 3 }), 'd\ne\nf\n');
   assert.equal(await read(path, { tailLines: 2 }), 'e\nf\n');
@@ -95,7 +110,8 @@ test('bytes that are no text come out as they went in', async (t) => {
   await writeFile(path, Buffer.concat([Buffer.from(`${stamp(1)} stdout F `), raw, Buffer.from('\n')]));
   const chunks: Buffer[] = [];
   const options = { path, follow: false, timestamps: false, clock: new FakeClock() };
-  for await (const { data } of readLog({ ...options, signal: new AbortController().signal })) chunks.push(data);
+  for await (const { data } of readLog({ ...options, signal: new AbortController().signal }))
+    chunks.push(data);
   assert.deepEqual(Buffer.concat(chunks), Buffer.concat([raw, Buffer.from('\n')]));
 });
 

@@ -3,7 +3,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { desiredPod, PodModel } from '#test/helpers/pod-model.js';
 
-const TWO = { spec: { containers: [{ name: 'a', image: 'a:1' }, { name: 'b', image: 'b:1' }] } };
+const TWO = {
+  spec: {
+    containers: [
+      { name: 'a', image: 'a:1' },
+      { name: 'b', image: 'b:1' },
+    ],
+  },
+};
 function remove(model: PodModel, gracePeriodSeconds: number): void {
   assert.ok(model.desired);
   const removal = { action: 'remove', uid: model.desired.uid, revision: 'gone', gracePeriodSeconds } as const;
@@ -14,14 +21,17 @@ const actions = (model: PodModel) => model.taken.map((step) => step.action);
 test('a pod is made in the order cgroup, sandbox, volumes, images, containers', () => {
   const model = new PodModel(desiredPod(TWO));
   model.settle();
-  assert.deepEqual([...new Set(actions(model))], [
-    'create-cgroup',
-    'create-sandbox',
-    'set-up-volumes',
-    'ensure-image',
-    'create-container',
-    'start-container',
-  ]);
+  assert.deepEqual(
+    [...new Set(actions(model))],
+    [
+      'create-cgroup',
+      'create-sandbox',
+      'set-up-volumes',
+      'ensure-image',
+      'create-container',
+      'start-container',
+    ],
+  );
 });
 
 test('nothing is planned for a pod that is as it should be', () => {
@@ -50,7 +60,10 @@ for (const { policy, exitCode, restarts } of POLICIES)
   });
 
 test('a pod ends when its last container does, failed if any failed, and everything is cleared away', () => {
-  for (const [exitCode, phase] of [[0, 'Succeeded'], [2, 'Failed']] as const) {
+  for (const [exitCode, phase] of [
+    [0, 'Succeeded'],
+    [2, 'Failed'],
+  ] as const) {
     const model = new PodModel(desiredPod({ spec: { ...TWO.spec, restartPolicy: 'Never' } }));
     model.settle();
     model.end('a', 0);
@@ -69,7 +82,10 @@ test('a pod that never restarts and was running when the power went is failed, n
   model.reboot();
   const taken = model.taken.length;
   model.settle();
-  assert.equal(model.taken.slice(taken).some((step) => step.action === 'create-container'), false);
+  assert.equal(
+    model.taken.slice(taken).some((step) => step.action === 'create-container'),
+    false,
+  );
   assert.equal(model.record.over?.phase, 'Failed');
   assert.equal(model.record.containers['a']?.final?.reason, 'ContainerStatusUnknown');
 });
@@ -146,18 +162,27 @@ test('sidecars stop after the main containers, the last one first', () => {
 test('an init container that fails with policy Never fails the pod, and no main container is made', () => {
   const model = new PodModel(
     desiredPod({
-      spec: { restartPolicy: 'Never', initContainers: [{ name: 'i', image: 'i:1' }], containers: [{ name: 'a', image: 'a:1' }] },
+      spec: {
+        restartPolicy: 'Never',
+        initContainers: [{ name: 'i', image: 'i:1' }],
+        containers: [{ name: 'a', image: 'a:1' }],
+      },
     }),
   );
   model.program = (name) => (name === 'i' ? 5 : undefined);
   model.settle();
   assert.equal(model.record.over?.phase, 'Failed');
-  assert.equal(model.taken.some((step) => step.action === 'create-container' && step.container === 'a'), false);
+  assert.equal(
+    model.taken.some((step) => step.action === 'create-container' && step.container === 'a'),
+    false,
+  );
 });
 
 test('a lost sandbox takes its containers down and everything starts anew, init containers included', () => {
   const model = new PodModel(
-    desiredPod({ spec: { initContainers: [{ name: 'i', image: 'i:1' }], containers: [{ name: 'a', image: 'a:1' }] } }),
+    desiredPod({
+      spec: { initContainers: [{ name: 'i', image: 'i:1' }], containers: [{ name: 'a', image: 'a:1' }] },
+    }),
   );
   model.program = (name) => (name === 'i' ? 0 : undefined);
   model.settle();
@@ -173,7 +198,12 @@ test('a step that failed a moment ago is left out until its time, the others go 
   model.settle();
   model.end('a', 1);
   model.end('b', 1);
-  model.activity.failures.set('record-container/a', { reason: 'x', message: 'disk', retryAt: 4_000, count: 1 });
+  model.activity.failures.set('record-container/a', {
+    reason: 'x',
+    message: 'disk',
+    retryAt: 4_000,
+    count: 1,
+  });
   model.settle();
   assert.equal(model.find('a')?.status, 'exited');
   assert.equal(model.find('b')?.status, 'running');

@@ -15,10 +15,28 @@ test('a run of ten minutes makes the next crash the first again', () => {
 });
 
 const ELAPSED = [
-  { name: 'counts from the end by the wall clock', now: 14_000, finishedAt: 10_000, seenForMs: 0, left: 6_000 },
-  { name: 'a wall clock set back does not lengthen the wait', now: 1_000, finishedAt: 9_000_000, seenForMs: 4_000, left: 6_000 },
+  {
+    name: 'counts from the end by the wall clock',
+    now: 14_000,
+    finishedAt: 10_000,
+    seenForMs: 0,
+    left: 6_000,
+  },
+  {
+    name: 'a wall clock set back does not lengthen the wait',
+    now: 1_000,
+    finishedAt: 9_000_000,
+    seenForMs: 4_000,
+    left: 6_000,
+  },
   { name: 'a wall clock set forward ends it', now: 9_000_000, finishedAt: 1_000, seenForMs: 0, left: 0 },
-  { name: 'an unknown end counts from when it was seen', now: 0, finishedAt: undefined, seenForMs: 3_000, left: 7_000 },
+  {
+    name: 'an unknown end counts from when it was seen',
+    now: 0,
+    finishedAt: undefined,
+    seenForMs: 3_000,
+    left: 7_000,
+  },
 ];
 for (const { name, left, ...elapsed } of ELAPSED)
   test(name, () => {

@@ -108,7 +108,11 @@ test('liveness fails for good after three failures in a row, and is then asked n
 });
 
 test('nothing else is probed before the startup probe has succeeded', async () => {
-  using setup = setUp({ startupProbe: { ...EXEC, failureThreshold: 5 }, livenessProbe: EXEC, readinessProbe: EXEC });
+  using setup = setUp({
+    startupProbe: { ...EXEC, failureThreshold: 5 },
+    livenessProbe: EXEC,
+    readinessProbe: EXEC,
+  });
   setup.exitCode = 1;
   await setup.clock.advance(30_000);
   assert.ok(setup.failures.every((failure) => failure.startsWith('startup')));

@@ -1,10 +1,10 @@
 /** The status of pods as kubelet would write it, for states of the model. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { ContainerState } from '#device-agent/runtime/runtime.js';
 import { podStatus } from '#device-agent/status/pod-status.js';
 import { qosClass } from '#device-agent/status/qos-class.js';
 import { terminationOf } from '#device-agent/status/termination.js';
-import type { ContainerState } from '#device-agent/runtime/runtime.js';
 import type { PodStatus } from '#protocol/core/v1/pod.js';
 import { pod } from '#test/helpers/objects.js';
 import { desiredPod, PodModel } from '#test/helpers/pod-model.js';
@@ -114,7 +114,10 @@ test('transition times change with a condition and not otherwise', () => {
   const running = statusOf(model, pending);
   model.pass(60_000);
   const later = statusOf(model, running);
-  assert.notEqual(condition(running, 'Ready')?.lastTransitionTime, condition(pending, 'Ready')?.lastTransitionTime);
+  assert.notEqual(
+    condition(running, 'Ready')?.lastTransitionTime,
+    condition(pending, 'Ready')?.lastTransitionTime,
+  );
   assert.equal(
     condition(running, 'Initialized')?.lastTransitionTime,
     condition(pending, 'Initialized')?.lastTransitionTime,
@@ -123,7 +126,9 @@ test('transition times change with a condition and not otherwise', () => {
 });
 
 test('a readiness gate that nobody has set keeps the pod from being ready', () => {
-  const model = new PodModel(desiredPod({ spec: { ...ONE.spec, readinessGates: [{ conditionType: 'x/y' }] } }));
+  const model = new PodModel(
+    desiredPod({ spec: { ...ONE.spec, readinessGates: [{ conditionType: 'x/y' }] } }),
+  );
   model.settle();
   const status = statusOf(model);
   assert.equal(condition(status, 'ContainersReady')?.status, 'True');
@@ -161,8 +166,16 @@ const RESOURCES = { cpu: '1', memory: '64Mi' };
 const QOS = [
   { name: 'nothing set', resources: {}, expected: 'BestEffort' },
   { name: 'limits only', resources: { limits: RESOURCES }, expected: 'Guaranteed' },
-  { name: 'equal', resources: { limits: RESOURCES, requests: { cpu: '1000m', memory: '64Mi' } }, expected: 'Guaranteed' },
-  { name: 'requests below limits', resources: { limits: RESOURCES, requests: { cpu: '1m' } }, expected: 'Burstable' },
+  {
+    name: 'equal',
+    resources: { limits: RESOURCES, requests: { cpu: '1000m', memory: '64Mi' } },
+    expected: 'Guaranteed',
+  },
+  {
+    name: 'requests below limits',
+    resources: { limits: RESOURCES, requests: { cpu: '1m' } },
+    expected: 'Burstable',
+  },
   { name: 'one resource', resources: { limits: { cpu: '1' } }, expected: 'Burstable' },
 ];
 for (const { name, resources, expected } of QOS)

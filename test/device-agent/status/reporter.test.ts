@@ -9,7 +9,11 @@ import { FakeClock } from '#test/helpers/fake-clock.js';
 function setUp() {
   const clock = new FakeClock();
   const sent: PodReport[] = [];
-  const reporter = new Reporter({ send: async (report) => void sent.push(report), clock, logger: silentLogger });
+  const reporter = new Reporter({
+    send: async (report) => void sent.push(report),
+    clock,
+    logger: silentLogger,
+  });
   const update = (phase: 'Pending' | 'Running', message = '') =>
     reporter.update({ uid: 'u', namespace: 'n', name: 'p', revision: 'r', status: { phase, message } });
   return { clock, sent, reporter, update };
@@ -20,7 +24,10 @@ test('changes of one moment are one report, and what is unchanged is not told ag
   update('Pending');
   update('Running');
   await clock.advance(0);
-  assert.deepEqual(sent.map((report) => report.status.phase), ['Running']);
+  assert.deepEqual(
+    sent.map((report) => report.status.phase),
+    ['Running'],
+  );
   update('Running');
   await clock.advance(60_000);
   assert.equal(sent.length, 1);
@@ -49,7 +56,10 @@ test('events travel with the status of their pod', async () => {
   assert.equal(sent.length, 0, 'nothing is known of the pod yet');
   update('Running');
   await clock.advance(0);
-  assert.deepEqual(sent[0]?.events.map((event) => event.reason), ['Pulled']);
+  assert.deepEqual(
+    sent[0]?.events.map((event) => event.reason),
+    ['Pulled'],
+  );
 });
 
 test('a removal is told at once and is the last word', async () => {
@@ -57,7 +67,10 @@ test('a removal is told at once and is the last word', async () => {
   update('Running');
   await reporter.removed({ uid: 'u', namespace: 'n', name: 'p', revision: 'r2', status: {} });
   await clock.advance(60_000);
-  assert.deepEqual(sent.map((report) => report.removed), [true]);
+  assert.deepEqual(
+    sent.map((report) => report.removed),
+    [true],
+  );
 });
 
 test('a report that could not be kept is told anew with the next change', async () => {
@@ -87,12 +100,18 @@ test('equal events are counted, and there is a bound on different ones', () => {
   for (let count = 0; count < 100; count++)
     events.add({ type: 'Warning', reason: 'BackOff', message: 'again', fieldPath: '' }, 0);
   for (let count = 0; count < 100; count++)
-    events.add({ type: 'Warning', reason: 'Failed', message: `${count} ${'x'.repeat(3000)}`, fieldPath: '' }, 0);
+    events.add(
+      { type: 'Warning', reason: 'Failed', message: `${count} ${'x'.repeat(3000)}`, fieldPath: '' },
+      0,
+    );
   const taken = events.take();
   assert.equal(taken.length, MAX_PENDING_EVENTS);
   assert.ok(taken.every((event) => event.message.length <= 1001));
   assert.equal(events.isEmpty, true);
   events.add({ type: 'Warning', reason: 'BackOff', message: 'again', fieldPath: '' }, 0);
   events.add({ type: 'Warning', reason: 'BackOff', message: 'again', fieldPath: '' }, 5_000);
-  assert.deepEqual(events.take().map((event) => [event.count, event.time]), [[2, '1970-01-01T00:00:05Z']]);
+  assert.deepEqual(
+    events.take().map((event) => [event.count, event.time]),
+    [[2, '1970-01-01T00:00:05Z']],
+  );
 });
