@@ -56,6 +56,8 @@ const RETRY_MS = 5_000;
 const TOKEN_SWEEP_MS = 600_000;
 const REMOVAL_GRACE_SECONDS = 30;
 const BY_REFERENCE = 'link-reference';
+/** Stands for the revision of what a device runs although it should not: equal to none of ours. */
+const UNWANTED = '';
 
 /** What is known of a device with a session. */
 interface Peer {
@@ -189,8 +191,7 @@ export class Assignments implements Disposable {
   remove(device: string, uid: string): void {
     const peer = this.#peers.get(device);
     if (peer === undefined || peer.dirty.has(uid)) return;
-    // Known under no revision of ours: compares as different, and no pod of the device has this uid.
-    peer.known.set(uid, '');
+    peer.known.set(uid, UNWANTED);
     peer.dirty.add(uid);
     this.#work(peer);
   }
@@ -290,6 +291,11 @@ export class Assignments implements Disposable {
       return;
     }
     if (known === undefined && hasEnded(pod)) return;
+    if (known === UNWANTED && hasEnded(pod)) {
+      // Ended by the hub (evicted, given up as lost) while the device still runs it.
+      this.#sendRemoval(peer, uid, known);
+      return;
+    }
     const content = this.#content(pod, device);
     const revision = contentRevision(content);
     const token = await this.#token(pod, revision, known);

@@ -274,6 +274,11 @@ export class EmbeddedBroker implements HubTransport {
     await new Promise<void>((resolve) => client.close(() => resolve()));
   }
 
+  async retainedMonitorTopics(): Promise<readonly string[]> {
+    // It forgets with the hub's process.
+    return [];
+  }
+
   async devicesChanged(): Promise<void> {
     // Certificates say who is a device; there is no list to keep.
   }

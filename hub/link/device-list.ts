@@ -29,6 +29,7 @@ export class DeviceList implements Disposable {
   readonly #subscription: Disposable;
   /** Joined, and maybe not in the cache yet. */
   readonly #joined = new Set<string>();
+  readonly #cut = new Set<string>();
   #timer: Timer | undefined;
 
   constructor(options: DeviceListOptions) {
@@ -60,6 +61,7 @@ export class DeviceList implements Disposable {
 
   #seen({ metadata: { name, deletionTimestamp }, spec }: Device): void {
     if (spec.revoked === true || deletionTimestamp !== undefined) this.#cutOff(name);
+    else this.#cut.delete(name);
     this.#joined.delete(name);
     this.#tellSoon();
   }
@@ -67,10 +69,13 @@ export class DeviceList implements Disposable {
   #gone(name: string): void {
     this.#joined.delete(name);
     this.#cutOff(name);
+    this.#cut.delete(name);
     this.#tellSoon();
   }
 
   #cutOff(name: string): void {
+    if (this.#cut.has(name)) return;
+    this.#cut.add(name);
     const { ca, transport, logger, forget } = this.#options;
     ca.devices
       .revoke(name)

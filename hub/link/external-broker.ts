@@ -12,7 +12,7 @@ import { backoffDelay } from '#protocol/lib/backoff.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
 import type { LinkCounters } from '#protocol/link/counters.js';
-import { hubSubscriptions } from '#protocol/link/topics.js';
+import { HUB_ACCESS, hubSubscriptions, isMonitorTopic } from '#protocol/link/topics.js';
 import type { HubTransport, PublishOptions, TransportHandlers } from './transport.js';
 
 export interface ExternalBrokerOptions {
@@ -36,11 +36,15 @@ export const HUB_BROKER_USER = 'system:covey:hub';
 
 const RETRY = { initialMs: 250, maxMs: 10_000 };
 const CONNECT_TIMEOUT_MS = 10_000;
+/** Retained messages follow a subscription at once; what comes later is cleared at the next start. */
+const RETAINED_WAIT_MS = 1_000;
 
 export class ExternalBroker implements HubTransport {
   readonly #options: ExternalBrokerOptions;
   readonly #stop = new AbortController();
   #client: MqttClient | undefined;
+  /** Collects while the monitor topics are subscribed. */
+  #retained: Set<string> | undefined;
   #running: Promise<void> | undefined;
 
   constructor(options: ExternalBrokerOptions) {
@@ -65,6 +69,11 @@ export class ExternalBroker implements HubTransport {
         counters.warnOnce('broker_errors', error.message, {}, `the broker cannot be used: ${error.message}`);
       });
       client.handleMessage = (packet, done) => {
+        if (isMonitorTopic(packet.topic)) {
+          if (packet.payload.length > 0) this.#retained?.add(packet.topic);
+          done();
+          return;
+        }
         const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
         handlers.message(packet.topic, payload).then(() => done(), done);
       };
@@ -141,6 +150,21 @@ export class ExternalBroker implements HubTransport {
     this.#options.counters.add('bytes_sent', payload.length);
     await this.publish(topic, payload, { qos });
     return true;
+  }
+
+  async retainedMonitorTopics(): Promise<readonly string[]> {
+    const client = this.#client;
+    if (client?.connected !== true || this.#retained !== undefined) return [];
+    const found = new Set<string>();
+    this.#retained = found;
+    try {
+      await client.subscribeAsync(HUB_ACCESS.monitor, { qos: 0 });
+      await this.#options.clock.sleep(RETAINED_WAIT_MS, this.#stop.signal);
+      await client.unsubscribeAsync(HUB_ACCESS.monitor);
+    } finally {
+      this.#retained = undefined;
+    }
+    return [...found];
   }
 
   async disconnect(): Promise<void> {

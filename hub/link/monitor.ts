@@ -106,6 +106,21 @@ export class Monitor implements Disposable {
     this.#up = up;
     if (!up) return;
     for (const [topic, text] of this.#retained) this.#publish(topic, encoder.encode(text));
+    this.#clearLeftovers().catch((error: unknown) => {
+      this.#options.counters.warnOnce(
+        'monitor_errors',
+        'leftovers',
+        { err: error },
+        'old monitor messages may stay',
+      );
+    });
+  }
+
+  /** What went away while no hub was running has no tombstone yet. */
+  async #clearLeftovers(): Promise<void> {
+    for (const topic of await this.#options.transport.retainedMonitorTopics()) {
+      if (!this.#retained.has(topic)) this.#publish(topic, EMPTY);
+    }
   }
 
   #set(topic: string, state: object): void {

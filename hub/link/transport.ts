@@ -27,6 +27,8 @@ export interface HubTransport extends AsyncDisposable {
   send(device: string, topic: string, payload: Uint8Array, qos: 0 | 1): Promise<boolean>;
   /** Cuts a device off now; resolves when it is. A device on an external broker is refused by its access list. */
   disconnect(device: string): Promise<void>;
+  /** Topics below `monitor/` that the broker still holds from earlier runs of the hub. */
+  retainedMonitorTopics(): Promise<readonly string[]>;
   /** A device joined or was removed: brokers with a list of devices learn of it. */
   devicesChanged(devices: readonly string[]): Promise<void>;
 }

@@ -180,4 +180,33 @@ export function hostileSuite(kind: BrokerKind): void {
     await until('the tombstone comes', () => seen.get(topic) === '');
     assert.ok([...seen.keys()].every((name) => name.startsWith('covey/v1/monitor/')));
   });
+
+  run('what went away while the hub was down does not stay on the monitor', async (t) => {
+    const fleet = await LinkFleet.start(t, kind);
+    fleet.client.put(PODS, boundPod('web', 'kitchen'));
+    const admin = await fleet.authority.issueClient({
+      commonName: 'admin',
+      organizations: ['system:masters'],
+    });
+    const credentials = {
+      key: admin.privateKey,
+      certificate: admin.certificate,
+      ca: fleet.authority.certificate,
+    };
+    const topic = 'covey/v1/monitor/pods/default/web/state';
+    const shown = async () => {
+      const reader = await bareClient(t, fleet.port, credentials, { clientId: 'dashboard' });
+      const seen: string[] = [];
+      reader.on('message', (name, payload) => payload.length > 0 && seen.push(name));
+      await reader.subscribeAsync('covey/v1/monitor/pods/#', { qos: 0 });
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      reader.end(true);
+      return seen.includes(topic);
+    };
+    await until('the pod is shown', shown);
+    await fleet.stopHub();
+    fleet.client.remove(PODS, 'default/web');
+    await fleet.startHub();
+    await until('it is gone', async () => !(await shown()));
+  });
 }
