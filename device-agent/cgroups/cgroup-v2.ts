@@ -51,8 +51,7 @@ export async function createCgroupsV2(options: CgroupV2Options): Promise<Cgroups
   return {
     layout: 'v2',
     controllers,
-    // The root group has no such file; a device's group has it when swap accounting is compiled in.
-    swapLimit: controllers.has('memory') && (await swapLimited(join(root, 'init.scope'), device)),
+    swapLimit: controllers.has('memory') && (await swapLimited(root)),
 
     async setUp() {
       await makeGroup(device);
@@ -98,7 +97,8 @@ export async function createCgroupsV2(options: CgroupV2Options): Promise<Cgroups
       return {
         cpuUsageNanoseconds: (keyedNumber(cpu, 'usage_usec') ?? 0) * 1000,
         memoryWorkingSetBytes: Math.max(0, memory - (keyedNumber(stat, 'inactive_file') ?? 0)),
-        pids: (await readNumber(group, 'pids.current')) ?? 0,
+        // Without the pids controller the processes are counted one by one.
+        pids: (await readNumber(group, 'pids.current')) ?? (await processesBelow(group)).length,
       };
     },
 
@@ -130,7 +130,10 @@ export async function createCgroupsV2(options: CgroupV2Options): Promise<Cgroups
   };
 }
 
-async function swapLimited(...groups: readonly string[]): Promise<boolean> {
-  for (const group of groups) if ((await readControl(group, 'memory.swap.max')) !== undefined) return true;
+/** The root group has no such file; any group below has it when the kernel counts swap. */
+async function swapLimited(root: string): Promise<boolean> {
+  for (const child of await childGroups(root)) {
+    if ((await readControl(join(root, child), 'memory.swap.max')) !== undefined) return true;
+  }
   return false;
 }

@@ -55,8 +55,7 @@ export async function purgeDevice(options: PurgeOptions): Promise<void> {
     await network[Symbol.asyncDispose]();
   });
   await attempt(() => unmountAll(options.runDir));
-  await attempt(() => unmountAll(join(options.dataDir, 'rootfs')));
-  await attempt(() => unmountAll(join(options.dataDir, 'volumes')));
+  await attempt(() => unmountAll(options.dataDir));
   await attempt(async () => {
     for (const name of (await orMissing(readdir(options.runDir))) ?? [])
       await rm(join(options.runDir, name), { recursive: true, force: true });
