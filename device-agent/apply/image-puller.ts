@@ -14,6 +14,8 @@ import type { Activity } from '../observe/activity.js';
 import type { EventSink } from '../status/events.js';
 
 const PULLS_AT_ONCE = 2;
+/** How long a registry may take to say what is current before a local copy of the image serves instead. */
+const REGISTRY_PATIENCE_MS = 5_000;
 const BACKOFF = { initialMs: 10_000, maxMs: 300_000, jitter: 0.1 };
 
 export type PullPolicy = 'Always' | 'IfNotPresent' | 'Never';
@@ -80,14 +82,15 @@ export class ImagePuller {
 
   /** Never rejects: what goes wrong is in the activity and in events. */
   async #pull(request: ImageRequest, failures: number): Promise<void> {
-    const { reference, credentials, activity, events } = request;
+    const { reference, activity, events } = request;
     const { images, clock } = this.#options;
     const asked = clock.monotonic();
     try {
-      const pulled = await this.#limiter.run(() => {
-        events('Normal', 'Pulling', `Pulling image "${reference}"`);
-        return images.pull(reference, { credentials, signal: activity.signal });
-      }, activity.signal);
+      const local = request.policy === 'Always' ? await images.find(reference) : undefined;
+      const pulled =
+        local === undefined
+          ? await this.#limiter.run(() => this.#fetch(request, activity.signal), activity.signal)
+          : await this.#refresh(request);
       this.#ready(request, pulled);
       events(
         'Normal',
@@ -97,6 +100,34 @@ export class ImagePuller {
     } catch (error) {
       if (activity.signal.aborted) return;
       await this.#pullFailed(request, error, failures);
+    }
+  }
+
+  #fetch(request: ImageRequest, signal: AbortSignal, progress?: () => void): Promise<LocalImage> {
+    const { reference, credentials, events } = request;
+    events('Normal', 'Pulling', `Pulling image "${reference}"`);
+    const options = { credentials, signal, ...(progress === undefined ? {} : { progress }) };
+    return this.#options.images.pull(reference, options);
+  }
+
+  /**
+   * Asks whether the image that is here is still current, and fetches a newer one. A registry that hangs
+   * counts as one that cannot be reached; once it sends data it may take as long as it needs.
+   */
+  async #refresh(request: ImageRequest): Promise<LocalImage> {
+    const patience = new AbortController();
+    const timer = this.#options.clock.setTimer(REGISTRY_PATIENCE_MS, () =>
+      patience.abort(
+        new ImageError('RegistryUnavailable', `no answer within ${REGISTRY_PATIENCE_MS / 1000} s`),
+      ),
+    );
+    try {
+      const signal = AbortSignal.any([request.activity.signal, patience.signal]);
+      return await this.#fetch(request, signal, () => timer.cancel());
+    } catch (error) {
+      throw patience.signal.aborted ? patience.signal.reason : error;
+    } finally {
+      timer.cancel();
     }
   }
 
