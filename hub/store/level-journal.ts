@@ -188,6 +188,7 @@ export class LevelJournal implements Journal {
         const reopening = this.#reopen(durable);
         this.#reopening = reopening.catch(() => undefined);
         await reopening;
+        await this.#mark(true);
         this.#failure = undefined;
         logger.info({ revision: durable }, 'the store writes again');
         return;
@@ -229,8 +230,8 @@ export class LevelJournal implements Journal {
   async #mark(databaseIsOpen: boolean): Promise<void> {
     const { directory, tables, logger } = this.#options;
     try {
-      await tables.note(databaseIsOpen);
-      await directory.writeMark(this.#chain.last, tables.all);
+      await (databaseIsOpen ? tables.dropGone() : tables.addNew());
+      await directory.writeMark(this.#chain.last, await tables.note());
     } catch (err) {
       logger.warn({ err }, 'the store description was not updated');
     }

@@ -113,10 +113,9 @@ async function openDirectory(
   try {
     await directory.ensure();
     const mark = await directory.readMark();
-    const tables = new TableChecksums(directory.database, mark?.tables ?? []);
+    const tables = new TableChecksums(directory.database, mark?.checksums);
     const problem = await tables.verify();
     if (problem !== undefined) throw damaged(directory.path, problem);
-    await tables.note(false);
     const database = await openDatabase(directory.database, mark === undefined);
     try {
       const recovered = await recover(directory, database, toEntry);
@@ -126,7 +125,8 @@ async function openDirectory(
           `it ends at revision ${recovered.revision}, but revision ${mark.revision} was durable`,
         );
       }
-      await directory.writeMark(recovered.revision, tables.all);
+      await tables.settle();
+      await directory.writeMark(recovered.revision, await tables.note());
       await directory.sync();
       return { database, recovered, tables };
     } catch (error) {

@@ -82,10 +82,10 @@ async function build(directory: string, file: string, minRevision: number): Prom
     const revision = Math.max(header.revision, minRevision) + REVISION_JUMP;
     await initialise(database, LAYOUT_VERSION, { compacted: revision, live: header.entries });
     await database.close();
-    const tables = new TableChecksums(store.database, []);
-    await tables.note(false);
+    const tables = new TableChecksums(store.database, undefined);
+    await tables.addNew();
     await store.readRollback();
-    await store.writeMark(revision, tables.all);
+    await store.writeMark(revision, await tables.note());
     return { revision, entries: header.entries };
   } finally {
     await database.close();

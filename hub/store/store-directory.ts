@@ -2,7 +2,7 @@
  * The files of a store directory beside its database.
  *
  *     db/          LevelDB, see keys.ts
- *     store.json   { layout, revision, tables }: the layout; a revision that was durable when the file was
+ *     store.json   { layout, revision, checksums }: the layout; a revision that was durable when the file was
  *                  written, at creation, compaction and clean stop; checksums, see table-checksums.ts. A
  *                  database behind the revision has lost writes (a truncated log, a deleted file), which
  *                  LevelDB alone would take for an old state.
@@ -19,12 +19,12 @@ import { syncDirectory, writeFileDurably } from './durable-file.js';
 import { damaged } from './errors.js';
 import { LAYOUT_VERSION } from './keys.js';
 import { StoreError } from './store.js';
-import type { TableChecksum } from './table-checksums.js';
+import type { TableNote } from './table-checksums.js';
 
 export interface Mark {
   readonly layout: number;
   readonly revision: number;
-  readonly tables: readonly TableChecksum[];
+  readonly checksums: TableNote;
 }
 
 /** All that the description has in common with those of other layouts. */
@@ -32,7 +32,7 @@ const layoutSchema = z.object({ layout: z.number().int() });
 const tableSchema = z.object({ name: z.string(), bytes: z.number().int(), crc: z.number().int() });
 const markSchema = layoutSchema.extend({
   revision: z.number().int().nonnegative(),
-  tables: z.array(tableSchema),
+  checksums: z.object({ manifest: z.string(), tables: z.array(tableSchema) }),
 });
 
 const ROLLBACK_BYTES = 64;
@@ -69,8 +69,8 @@ export class StoreDirectory {
     }
   }
 
-  async writeMark(revision: number, tables: readonly TableChecksum[]): Promise<void> {
-    const mark: Mark = { layout: LAYOUT_VERSION, revision, tables };
+  async writeMark(revision: number, checksums: TableNote): Promise<void> {
+    const mark: Mark = { layout: LAYOUT_VERSION, revision, checksums };
     await writeFileDurably(this.#markFile, `${JSON.stringify(mark)}\n`);
   }
 

@@ -63,7 +63,7 @@ async function setUp(t: TestContext) {
     ...common,
     directory,
     database: faulty(database, fault),
-    tables: new TableChecksums(directory.database, []),
+    tables: new TableChecksums(directory.database, undefined),
     chain: new RevisionChain(0, 0),
     toEntry,
     sealing: undefined,

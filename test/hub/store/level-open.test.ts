@@ -194,7 +194,10 @@ it('refuses a store description that is not one', async (t) => {
 it('voids the records above a rollback that a failed write left behind', async (t) => {
   const dirs = await StoreDirs.make(t);
   const directory = await filled(dirs);
-  await writeFile(join(directory, 'store.json'), JSON.stringify({ layout: 1, revision: 8, tables: [] }));
+  await writeFile(
+    join(directory, 'store.json'),
+    JSON.stringify({ layout: 1, revision: 8, checksums: { manifest: '', tables: [] } }),
+  );
   await new StoreDirectory(directory).writeRollback(9);
   const store = await dirs.open();
   assert.equal(store.revision, 9);
