@@ -247,6 +247,7 @@ export class LinkFleet implements AsyncDisposable {
     identity: DeviceIdentity,
     dataDir: string,
     has: Record<string, string> = {},
+    accept: (assignment: Assignment) => Promise<void> = async () => undefined,
   ): Promise<TestDevice> {
     const facts: HelloFacts = {
       agentVersion: '0.0.0-test',
@@ -268,6 +269,7 @@ export class LinkFleet implements AsyncDisposable {
     this.#t.after(() => link[Symbol.asyncDispose]());
     const received: Assignment[] = [];
     link.onAssignment(async (assignment) => {
+      await accept(assignment);
       received.push(assignment);
       if (assignment.action === 'run') has[assignment.uid] = assignment.revision;
       else delete has[assignment.uid];

@@ -166,6 +166,36 @@ export function linkSuite(kind: BrokerKind): void {
     assert.equal(fleet.client.all<Pod>(PODS)[0]?.status.phase, 'Pending');
   });
 
+  run('a pod that the hub has ended is removed from a device that still runs it', async (t) => {
+    const fleet = await LinkFleet.start(t, kind);
+    const web = fleet.client.put(PODS, boundPod('web', 'kitchen', { status: { phase: 'Failed', reason: 'Evicted' } }));
+    const device = await fleet.device('kitchen');
+    await until('connected', () => device.link.connected);
+    await device.link.report(reportOf(web));
+    await until('it is told', () => device.received.length === 1);
+    assert.deepEqual([device.received[0]?.action, device.received[0]?.uid], ['remove', web.metadata.uid]);
+    assert.equal(fleet.client.all<Pod>(PODS)[0]?.status.phase, 'Failed');
+  });
+
+  run('a device that was replaced gets no lease before it has let go', async (t) => {
+    const fleet = await LinkFleet.start(t, kind);
+    const { identity, dataDir } = await fleet.identity('kitchen');
+    let letGo: (() => void) | undefined;
+    const device = await fleet.startDevice(identity, dataDir, { replaced: 'r' }, (assignment) => {
+      assert.equal(assignment.action, 'remove');
+      return new Promise<void>((resolve) => {
+        letGo = resolve;
+      });
+    });
+    await until('the removal arrives', () => letGo !== undefined);
+    const answered = fleet.hub.counters()['sent_lease'] ?? 0;
+    device.link.setCadenceClass('exclusive');
+    await until('a beat is answered', () => (fleet.hub.counters()['sent_lease'] ?? 0) > answered);
+    assert.equal(device.link.lease.remaining(), 0);
+    letGo?.();
+    await until('a lease is held', () => device.link.lease.remaining() > 0);
+  });
+
   run('streams carry data both ways, in order, and end with the result', async (t) => {
     const fleet = await LinkFleet.start(t, kind);
     const device = await fleet.device('kitchen');
