@@ -140,6 +140,7 @@ async function build(
       clock,
       file: join(runDir, 'agent', 'lease.json'),
       kernelClock: options.kernelClock,
+      needed: () => cadenceOf(desired) === 'exclusive',
       changed: () => loop?.wakeAll(),
     }),
   );
@@ -169,7 +170,7 @@ async function build(
       clock,
       random,
       logger: logger.child({ part: 'pods' }),
-      lease: (uid) => gate.view(loop?.toldNow(uid) ?? false),
+      lease: () => gate.view(),
       hostIp,
       runtimeVersion: runtime.version,
       podsChanged: () => link.setCadenceClass(cadenceOf(desired)),
@@ -235,12 +236,11 @@ function allocatableOf(facts: NodeFacts): { cpuMillicores: number; memoryBytes: 
   return { cpuMillicores: quantityToMilli(cpu), memoryBytes: quantityToNumber(memory) };
 }
 
-/** Watches the connection: sessions begin and end, and what the hub never mentions is held back no longer. */
+/** What the hub never mentions in a session that lasts is held back no longer. */
 function releaseHeldBack(link: Link, desired: DesiredStore, loop: SyncLoop, clock: Clock): Disposable {
   let timer: Disposable | undefined;
   const onChange = (connected: boolean) => {
     timer?.[Symbol.dispose]();
-    loop.sessionChanged();
     if (!connected || desired.heldBack.size === 0) return;
     timer = clock.setTimer(RELEASE_HELD_BACK_MS, () => {
       const released = [...desired.heldBack];

@@ -1,7 +1,8 @@
 /**
  * Whether pods of class exclusive may run on this device now. They may while the device holds the hub's
- * lease by its own monotonic clock; they may be *started* only by an agent that was itself granted one and
- * has heard, since it connected, what the hub still wants.
+ * lease by its own monotonic clock; they may be *started* only by an agent that was itself granted one. The
+ * hub grants none before this device has acknowledged every assignment and removal that waited for it, so a
+ * grant also says that what is on disk here is what the hub still wants.
  *
  * The end of the lease is also kept on tmpfs, on the kernel's monotonic clock: an agent that is started
  * again lets its exclusive pods run to the end of the lease that the earlier one was granted, no longer.
@@ -9,7 +10,7 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
-import type { Clock, Timer } from '#protocol/lib/clock.js';
+import type { Clock } from '#protocol/lib/clock.js';
 import { AGENT_STOP_BUDGET_MS } from '#protocol/link/lease-policy.js';
 import { writeFileAtomic } from '../lib/atomic-file.js';
 import { readFileIfPresent } from '../lib/state-dir.js';
@@ -18,18 +19,18 @@ import type { LeaseView } from '../plan/plan.js';
 
 /** The kill at the end of the budget needs this long to be done. */
 const KILL_RESERVE_MS = 1_000;
-/** Assignments and removals that waited for this device arrive within this time of its connecting. */
-export const SETTLE_MS = 2_000;
 
 const carriedSchema = z.object({ endsAtMs: z.number() });
 
 export interface LeaseGateOptions {
-  readonly link: Pick<Link, 'lease' | 'connected' | 'onConnectionChange'>;
+  readonly link: Pick<Link, 'lease'>;
   readonly clock: Clock;
   /** On tmpfs, so that it cannot outlive a boot. */
   readonly file: string;
   /** The kernel's monotonic clock in milliseconds: the same for every process until the next boot. */
   readonly kernelClock: () => number;
+  /** Whether any pod here is of class exclusive: only then is the lease written down. */
+  readonly needed: () => boolean;
   /** Called when the view may have changed. */
   readonly changed: () => void;
 }
@@ -40,8 +41,7 @@ export class LeaseGate implements Disposable {
   /** End of a lease that an earlier agent held, on this agent's monotonic clock. */
   readonly #carriedUntil: number;
   #lostAt: number;
-  #connectedAt: number | undefined;
-  #settling: Timer | undefined;
+  #held: boolean;
   #writing: Promise<void> = Promise.resolve();
 
   private constructor(options: LeaseGateOptions, carriedMs: number) {
@@ -50,25 +50,16 @@ export class LeaseGate implements Disposable {
     const now = clock.monotonic();
     this.#carriedUntil = now + carriedMs;
     this.#lostAt = this.#carriedUntil;
-    this.#connectedAt = link.connected ? now : undefined;
     this.#registrations = [
       link.lease.onExpire(() => {
         this.#lostAt = clock.monotonic();
+        this.#held = false;
         changed();
       }),
-      link.lease.onGrant(() => {
-        this.#carry();
-        changed();
-      }),
-      link.onConnectionChange((connected) => {
-        this.#connectedAt = connected ? clock.monotonic() : undefined;
-        this.#settling?.cancel();
-        this.#settling = connected ? clock.setTimer(SETTLE_MS, changed) : undefined;
-        changed();
-      }),
+      link.lease.onGrant(() => this.#granted()),
     ];
+    this.#held = link.lease.remaining() > 0;
     if (carriedMs > 0) this.#registrations.push(clock.setTimer(carriedMs, changed));
-    if (this.#connectedAt !== undefined) this.#settling = clock.setTimer(SETTLE_MS, changed);
   }
 
   static async open(options: LeaseGateOptions): Promise<LeaseGate> {
@@ -83,18 +74,11 @@ export class LeaseGate implements Disposable {
     return new LeaseGate(options, carriedMs);
   }
 
-  /** Whether all that waited at the hub for this device has had time to arrive. */
-  get settled(): boolean {
-    const { clock } = this.#options;
-    return this.#connectedAt !== undefined && clock.monotonic() - this.#connectedAt >= SETTLE_MS;
-  }
-
-  /** `toldNow`: the hub assigned this pod in the present session. */
-  view(toldNow: boolean): LeaseView {
+  view(): LeaseView {
     const { link, clock } = this.#options;
     const held = link.lease.remaining() > 0;
     const mayRun = held || clock.monotonic() < this.#carriedUntil;
-    if (mayRun) return { mayRun, mayStart: held && (this.settled || toldNow) };
+    if (mayRun) return { mayRun, mayStart: held };
     const lostAt = Math.max(this.#lostAt, this.#carriedUntil);
     return { mayRun, mayStart: false, deadline: lostAt + AGENT_STOP_BUDGET_MS - KILL_RESERVE_MS };
   }
@@ -102,6 +86,14 @@ export class LeaseGate implements Disposable {
   /** Resolves when the last grant is written down. */
   async flush(): Promise<void> {
     await this.#writing;
+  }
+
+  /** Grants come every few seconds; only the first one after none changes what may run. */
+  #granted(): void {
+    const regained = !this.#held;
+    this.#held = true;
+    if (this.#options.needed()) this.#carry();
+    if (regained) this.#options.changed();
   }
 
   #carry(): void {
@@ -116,7 +108,6 @@ export class LeaseGate implements Disposable {
   [Symbol.dispose](): void {
     for (const registration of this.#registrations) registration[Symbol.dispose]();
     this.#registrations.length = 0;
-    this.#settling?.cancel();
   }
 }
 

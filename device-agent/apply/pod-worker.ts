@@ -40,7 +40,7 @@ export interface PodWorkerOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly logger: Logger;
-  readonly lease: (uid: string) => LeaseView;
+  readonly lease: () => LeaseView;
   readonly hostIp: () => string;
   readonly runtimeVersion: string;
   /** The pod is forgotten; nothing of it is left. */
@@ -119,7 +119,7 @@ export class PodWorker implements AsyncDisposable {
     await this.#probe(desired, observed);
     const now = clock.now();
     const monotonic = clock.monotonic();
-    const lease = this.#options.lease(this.uid);
+    const lease = this.#options.lease();
     const made = plan({ desired, observed, now, monotonic, lease, activeForMs: this.#activeFor(desired) });
     if (made.steps.length === 0 || !this.#published) await this.#publish(desired, observed, made);
     const context = this.#context(desired, observed);

@@ -21,8 +21,6 @@ export class SyncLoop implements AsyncDisposable {
   readonly #options: SyncLoopOptions;
   readonly #limiter = new Limiter(PODS_AT_ONCE);
   readonly #workers = new Map<string, PodWorker>();
-  /** Pods that the hub assigned in the present session. */
-  readonly #toldNow = new Set<string>();
   readonly #subscription: Disposable;
   #stopped = false;
 
@@ -51,7 +49,6 @@ export class SyncLoop implements AsyncDisposable {
   async accept(assignment: Assignment): Promise<void> {
     const changed = await this.#options.desired.accept(assignment);
     if (this.#stopped) return;
-    this.#toldNow.add(assignment.uid);
     if (!changed) {
       this.wake(assignment.uid);
       return;
@@ -66,15 +63,6 @@ export class SyncLoop implements AsyncDisposable {
 
   wakeAll(): void {
     for (const uid of this.#workers.keys()) this.wake(uid);
-  }
-
-  /** A session began or ended: what the hub says from now on is said anew. */
-  sessionChanged(): void {
-    this.#toldNow.clear();
-  }
-
-  toldNow(uid: string): boolean {
-    return this.#toldNow.has(uid);
   }
 
   /** The pod's worker's own view, for streams and metrics; undefined for a pod that is not here. */
@@ -96,7 +84,6 @@ export class SyncLoop implements AsyncDisposable {
         limiter: this.#limiter,
         gone: (gone) => {
           this.#workers.delete(gone);
-          this.#toldNow.delete(gone);
           this.#options.podsChanged();
         },
       });
