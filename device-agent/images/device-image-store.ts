@@ -1,6 +1,7 @@
 /** The real image store: pulls into layers that are shared and verified, mounts them as overlays, collects garbage. */
 import { createHash } from 'node:crypto';
 import { rm, statfs } from 'node:fs/promises';
+import { hasErrno } from '../lib/errno.js';
 import { Semaphore } from '../lib/semaphore.js';
 import { SharedTasks } from '../lib/shared-task.js';
 import { downloadBlob } from './blob-download.js';
@@ -134,6 +135,9 @@ class DeviceImageStore implements ImageStore {
       };
       await this.#records.put({ image, diffIds, lastUsed: this.#options.clock.now() });
       return image;
+    } catch (error) {
+      if (!hasErrno(error, 'ENOSPC', 'EDQUOT')) throw error;
+      throw new ImageError('DiskFull', `no space left for image ${name}`, error);
     } finally {
       this.#hold(held, -1);
     }

@@ -7,7 +7,7 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../lib/atomic-file.js';
 import { runCommand } from '../lib/command.js';
-import { orMissing } from '../lib/errno.js';
+import { hasErrno, orMissing } from '../lib/errno.js';
 import { isMountPoint, unmountAll } from '../lib/mounts.js';
 import { ImageError } from './image-store.js';
 import type { LayerStore } from './layer-store.js';
@@ -33,8 +33,13 @@ export class RootfsStore {
     const base = join(this.#directory, containerId);
     const merged = join(base, 'merged');
     if (await isMountPoint(merged)) return merged;
-    for (const name of ['', 'upper', 'work', 'merged']) await mkdir(join(base, name), { recursive: true });
-    await writeFileAtomic(join(base, 'layers.json'), JSON.stringify(diffIds));
+    try {
+      for (const name of ['', 'upper', 'work', 'merged']) await mkdir(join(base, name), { recursive: true });
+      await writeFileAtomic(join(base, 'layers.json'), JSON.stringify(diffIds));
+    } catch (error) {
+      if (!hasErrno(error, 'ENOSPC', 'EDQUOT')) throw error;
+      throw new ImageError('DiskFull', `no space left for the root of container ${containerId}`, error);
+    }
     const lower: string[] = [];
     for (const diffId of [...diffIds].reverse()) {
       const layer = this.#layers.get(diffId);

@@ -268,11 +268,12 @@ export class ConmonRuntime implements Runtime {
   }
 
   async usage(): Promise<readonly ContainerUsage[]> {
-    const { files, cgroups } = this.#parts;
+    const { observer, cgroups } = this.#parts;
+    const running = (await observer.list()).filter((state) => state.status === 'running');
     const usages = await Promise.all(
-      (await files.list()).map(async (record) => {
-        const usage = await cgroups.usage(record.key.podUid, record.id);
-        return usage === undefined ? undefined : { id: record.id, ...usage };
+      running.map(async ({ id, key }) => {
+        const usage = await cgroups.usage(key.podUid, id);
+        return usage === undefined ? undefined : { id, ...usage };
       }),
     );
     return usages.filter((usage) => usage !== undefined);

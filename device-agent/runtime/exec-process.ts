@@ -3,7 +3,6 @@
  * queues; a slow reader slows the process down. Both kinds look alike to the session.
  */
 import { spawn } from 'node:child_process';
-import { spawn as spawnTerminal } from 'node-pty';
 import type { Clock } from '#protocol/lib/clock.js';
 import { ByteQueue } from '../lib/byte-queue.js';
 import { processState } from './process-table.js';
@@ -88,7 +87,14 @@ export function execOnPipes(
   };
 }
 
-export function execOnTerminal(program: string, args: readonly string[], clock: Clock): ExecClient {
+/** Rejects when this machine has no build of node-pty; everything without a terminal works there all the same. */
+export async function execOnTerminal(
+  program: string,
+  args: readonly string[],
+  clock: Clock,
+): Promise<ExecClient> {
+  // Loaded when first needed: a board that never sees a terminal does not pay for it.
+  const { spawn: spawnTerminal } = await import('node-pty');
   const terminal = spawnTerminal(program, [...args], {
     name: 'xterm',
     cols: 80,

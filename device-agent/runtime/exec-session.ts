@@ -47,7 +47,7 @@ export async function startExec(request: ExecRequest, environment: ExecEnvironme
     request.containerId,
   ];
   const client = request.tty
-    ? execOnTerminal(environment.program, args, environment.clock)
+    ? await execOnTerminal(environment.program, args, environment.clock)
     : execOnPipes(environment.program, args, request.stdin, environment.clock);
   return new Session(request, environment, client, files);
 }

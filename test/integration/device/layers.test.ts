@@ -1,9 +1,10 @@
 /** Layers on disk: unpacked for overlayfs, kept inside their directory, shared and collected. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { lstat, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
+import { mountTmpfs } from '#device-agent/lib/mounts.js';
 import {
   imageFixture as fixture,
   imagesMissing,
@@ -117,4 +118,22 @@ test('a layer without its marker does not count and is fetched again', { skip },
   assert.deepEqual(await readdir(join(f.dataDir, 'layers')), []);
   const image = await again.pull(`${f.proxy.host}/app`, noCredentials());
   assert.equal(await readFile(join(await again.mountRootfs(image, 'c'), 'a'), 'utf8'), 'a');
+});
+
+test('a disk that fills up while unpacking is DiskFull, and nothing half done stays', { skip }, async () => {
+  await using f = await fixture();
+  const layer = await makeLayer([{ name: 'zeros', content: Buffer.alloc(8 * 2 ** 20) }]);
+  await pushImage(f.registry.url, 'app', 'latest', buildImage([layer]));
+  const dataDir = join(f.dataDir, 'small');
+  await mkdir(dataDir);
+  await mountTmpfs(dataDir, { sizeBytes: 3 * 2 ** 20, mode: '0755' });
+  await using store = await f.open({ dataDir });
+  await rejectsWith(
+    store.pull(`${f.proxy.host}/app`, noCredentials()),
+    'DiskFull',
+    /no space left|disk is full/,
+  );
+  assert.deepEqual(await readdir(join(dataDir, 'downloads')), []);
+  assert.deepEqual(await readdir(join(dataDir, 'layers')), []);
+  assert.deepEqual(await store.list(), []);
 });

@@ -158,6 +158,14 @@ test('a log that grows too large is rotated and no line is lost', { skip }, asyn
   });
 });
 
+test('a log stays bounded while no agent looks after it', { skip }, async () => {
+  await using fixture = await runtimeFixture({ logMaxBytes: 20_000, rescanIntervalMs: 3_600_000 });
+  const spec = fixture.spec(['sh', '-c', 'i=0; while [ $i -lt 5000 ]; do echo line $i; i=$((i+1)); done']);
+  await fixture.exited(await fixture.run(spec));
+  assert.ok((await stat(spec.logPath)).size <= 50_000);
+  assert.match(await readFile(spec.logPath, 'utf8'), /line 4999\n$/);
+});
+
 test('nothing of a deleted container stays but its log', { skip }, async () => {
   await using fixture = await runtimeFixture();
   const spec = fixture.spec(['true']);
