@@ -15,6 +15,7 @@ import { acceptsGzip, MEDIA_TYPES, type Negotiated, type Negotiator, wantsPretty
 import { refuse } from './request-options.js';
 import { type IncludeObject, type ViewContext, viewOfEvent, viewOfList, viewOfObject } from './views.js';
 import { encodeEvent, type WatchFrames } from './watch-frames.js';
+import { WriteCoalescer } from './write-coalescer.js';
 import { listHead, listLength, listSlices } from './write-list.js';
 import { writeStream } from './write-stream.js';
 import { writeWatch } from './write-watch.js';
@@ -33,9 +34,11 @@ type Headers = Record<string, string | readonly string[]>;
 
 export class Responder {
   readonly #parts: ResponderParts;
+  readonly #coalescer: WriteCoalescer;
 
   constructor(parts: ResponderParts) {
     this.#parts = parts;
+    this.#coalescer = new WriteCoalescer(parts.clock);
   }
 
   /** Sends a result; settles when the response is over. */
@@ -152,6 +155,7 @@ export class Responder {
 
   async #sendWatch(request: ApiRequest, response: ServerResponse, result: WatchResult): Promise<void> {
     const { frames, clock, logger } = this.#parts;
+    const coalescer = this.#coalescer;
     let context: ViewContext;
     try {
       const negotiated = this.#parts.negotiator.negotiate(request);
@@ -176,6 +180,7 @@ export class Responder {
           return frame;
         });
       },
+      coalescer,
       clock,
       logger,
     });

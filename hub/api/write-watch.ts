@@ -1,5 +1,5 @@
 /**
- * Writes a watch to its connection: batches as they come, one write each, waiting for the connection to take
+ * Writes a watch to its connection: batches as they come, put together when they come fast, waiting for the connection to take
  * them. While it does not, nothing more is read from the watch, whose own queue is bounded: a reader that stays
  * slow is ended by the store (ERROR event, 410) or, when it takes nothing at all for 30 seconds, cut off.
  */
@@ -10,6 +10,7 @@ import { ApiError } from '#protocol/meta/status.js';
 import type { StorageWatchEvent } from '../registry/resource-storage.js';
 import type { WatchResult } from './api-request.js';
 import { encodeEvent } from './watch-frames.js';
+import type { WriteCoalescer } from './write-coalescer.js';
 
 const STALLED_MS = 30_000;
 
@@ -18,6 +19,7 @@ export interface WatchWriter {
   readonly begin: () => void;
   /** Turns a batch into bytes. */
   readonly encode: (events: readonly StorageWatchEvent[]) => readonly Buffer[];
+  readonly coalescer: WriteCoalescer;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -39,16 +41,20 @@ export async function writeWatch(
       if (done === true) break;
       for (const piece of writer.encode(value)) {
         if (response.destroyed) return;
-        if (!response.write(piece)) await drained(response, writer);
+        writer.coalescer.write(response, piece);
+        if (response.writableNeedDrain) await drained(response, writer);
       }
       step = iterator.next();
     }
+    writer.coalescer.flush(response);
     response.end();
   } catch (error) {
     if (!response.headersSent) throw error;
     if (response.destroyed) return;
+    writer.coalescer.flush(response);
     response.end(encodeEvent('ERROR', failureOf(error, writer.logger).status));
   } finally {
+    writer.coalescer.flush(response);
     response.off('close', result.stop);
     result.stop();
   }
@@ -68,6 +74,7 @@ async function refusedAtOnce(first: Promise<unknown>): Promise<void> {
 }
 
 function drained(response: ServerResponse, { clock, logger }: WatchWriter): Promise<void> {
+  if (response.destroyed) return Promise.resolve();
   return new Promise((resolve) => {
     const timer = clock.setTimer(STALLED_MS, () => {
       logger.warn(
