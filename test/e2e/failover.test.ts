@@ -12,7 +12,7 @@ import {
 } from '#test/helpers/workloads.js';
 
 const DEVICES = ['device-1', 'device-2', 'device-3'];
-const FOREVER = shell('trap "exit 0" TERM; while true; do sleep 1; done');
+const FOREVER = shell('trap "exit 0" TERM; sleep 100000 & wait');
 
 describe('failover', { skip: whyNoFleet() ?? false }, () => {
   let fleet: Fleet;

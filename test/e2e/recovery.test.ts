@@ -12,7 +12,7 @@ import {
   shell,
 } from '#test/helpers/workloads.js';
 
-const FOREVER = shell('trap "exit 0" TERM; while true; do sleep 1; done');
+const FOREVER = shell('trap "exit 0" TERM; sleep 100000 & wait');
 const DEVICES = ['device-1', 'device-2'];
 
 /** What must not change when nothing may be restarted or moved. */
@@ -74,7 +74,11 @@ describe('recovery', { skip: whyNoFleet() ?? false }, () => {
     kill(pid);
     await eventually('the agent is started again', 30_000, () => fleet.agentPid('device-1') !== pid);
     await fleet.kubectl.run(['wait', '--for=condition=Ready', 'node/device-1', '--timeout=60s']);
-    assert.equal((await fleet.kubectl.run(['logs', 'deploy/steady'])).length, 0);
+    await eventually(
+      'its logs are read again',
+      30_000,
+      async () => (await fleet.kubectl.try(['logs', 'deploy/steady'])).code === 0,
+    );
     assert.deepEqual(identity(await pods()), before);
   });
 

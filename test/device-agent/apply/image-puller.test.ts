@@ -86,6 +86,43 @@ test('Always with an unreachable registry uses the local image, with a warning',
   assert.match(events.at(-1) ?? '', /^Warning RegistryUnavailable Using the local copy/);
 });
 
+test('Always with a registry that hangs uses the local image after five seconds', async () => {
+  const clock = new FakeClock();
+  const { ensure, activity } = setUp(
+    {
+      find: async () => IMAGE,
+      pull: (_reference, { signal }) =>
+        new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+    },
+    clock,
+  );
+  await ensure('Always');
+  await clock.advance(4_999);
+  assert.equal(state(activity), 'pulling');
+  await clock.advance(1);
+  assert.equal(state(activity), 'ready');
+});
+
+test('Always gives a registry that sends data all the time that it needs', async () => {
+  const clock = new FakeClock();
+  const newer = { ...IMAGE, imageId: 'app@sha256:1' };
+  const { ensure, activity } = setUp(
+    {
+      find: async () => IMAGE,
+      pull: async (_reference, { progress, signal }) => {
+        progress?.({ bytesDone: 1, bytesTotal: 10 });
+        await clock.sleep(600_000, signal);
+        return newer;
+      },
+    },
+    clock,
+  );
+  await ensure('Always');
+  await clock.advance(600_000);
+  const image = activity.images.get('main');
+  assert.equal(image?.state === 'ready' && image.image.imageId, 'app@sha256:1');
+});
+
 test('Always does not fall back when the registry answers that the image is not there', async () => {
   const { ensure, activity } = setUp({
     find: async () => IMAGE,
