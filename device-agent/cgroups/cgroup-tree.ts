@@ -2,7 +2,7 @@
  * Operations on one directory tree of the cgroup file system, alike in v1 and v2: processes, killing,
  * removal. A group that vanishes meanwhile counts as empty and removed.
  */
-import { readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Clock } from '#protocol/lib/clock.js';
 import { hasErrno, orMissing } from '../lib/errno.js';
@@ -41,6 +41,18 @@ export async function writeControl(group: string, file: string, value: string): 
 export async function childGroups(group: string): Promise<readonly string[]> {
   const entries = (await orMissing(readdir(group, { withFileTypes: true }))) ?? [];
   return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+}
+
+/** Makes the group and those above it; another device may be removing an empty parent at the same time. */
+export async function makeGroup(group: string): Promise<void> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      await mkdir(group, { recursive: true });
+      return;
+    } catch (error) {
+      if (!hasErrno(error, 'ENOENT') || attempt >= 10) throw error;
+    }
+  }
 }
 
 /** Process ids in the group and all groups below. */

@@ -2,7 +2,6 @@
  * Control groups where the v1 controllers are mounted one by one (hybrid layout). A group exists once in each
  * hierarchy, the named and the empty v2 one included, because the OCI runtime makes it everywhere.
  */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '#protocol/lib/clock.js';
 import { hasErrno } from '../lib/errno.js';
@@ -11,6 +10,7 @@ import {
   childGroups,
   keyedNumber,
   killBelow,
+  makeGroup,
   processesBelow,
   readControl,
   readNumber,
@@ -65,7 +65,7 @@ export async function createCgroupsV1(options: CgroupV1Options): Promise<Cgroups
     async setUp() {
       for (const hierarchy of hierarchies) {
         try {
-          await mkdir(join(device(hierarchy), 'monitors'), { recursive: true });
+          await makeGroup(join(device(hierarchy), 'monitors'));
         } catch (error) {
           // Hierarchies that are mounted read-only take no part.
           if (!hasErrno(error, 'EROFS')) throw error;
@@ -74,7 +74,7 @@ export async function createCgroupsV1(options: CgroupV1Options): Promise<Cgroups
     },
 
     async createPod(uid: string, limits: PodLimits) {
-      for (const hierarchy of present) await mkdir(pod(hierarchy, uid), { recursive: true });
+      for (const hierarchy of present) await makeGroup(pod(hierarchy, uid));
       await limit(uid, 'cpu', 'cpu.cfs_period_us', CPU_PERIOD_US);
       await limit(
         uid,

@@ -1,5 +1,4 @@
 /** Control groups on the unified hierarchy: the normal case of a board. */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '#protocol/lib/clock.js';
 import { hasErrno } from '../lib/errno.js';
@@ -8,6 +7,7 @@ import {
   childGroups,
   keyedNumber,
   killBelow,
+  makeGroup,
   processesBelow,
   readControl,
   readNumber,
@@ -38,8 +38,8 @@ export async function createCgroupsV2(options: CgroupV2Options): Promise<Cgroups
   const container = (uid: string, id: string) => join(pod(uid), id);
 
   /** Makes `group` with the controllers handed down from the root to its children. */
-  async function makeGroup(group: string): Promise<void> {
-    await mkdir(group, { recursive: true });
+  async function makeParent(group: string): Promise<void> {
+    await makeGroup(group);
     let path = root;
     const below = group.slice(root.length).split('/').filter(Boolean);
     for (const part of ['', ...below]) {
@@ -54,12 +54,12 @@ export async function createCgroupsV2(options: CgroupV2Options): Promise<Cgroups
     swapLimit: controllers.has('memory') && (await swapLimited(root)),
 
     async setUp() {
-      await makeGroup(device);
-      await mkdir(join(device, 'monitors'), { recursive: true });
+      await makeParent(device);
+      await makeGroup(join(device, 'monitors'));
     },
 
     async createPod(uid: string, limits: PodLimits) {
-      await makeGroup(pod(uid));
+      await makeParent(pod(uid));
       if (controllers.has('cpu')) {
         await writeControl(pod(uid), 'cpu.max', cpuMax(limits.cpuMillicores));
         await writeControl(pod(uid), 'cpu.weight', String(cpuWeight(limits.cpuRequestMillicores)));

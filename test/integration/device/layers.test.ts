@@ -1,5 +1,6 @@
 /** Layers on disk: unpacked for overlayfs, kept inside their directory, shared and collected. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { lstat, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,7 +12,7 @@ import {
   noCredentials,
   rejectsWith,
 } from '#test/helpers/device-images.js';
-import { buildImage, makeLayer, pushImage } from '#test/helpers/test-image.js';
+import { buildImage, makeLayer, makeTar, pushImage, sha256 } from '#test/helpers/test-image.js';
 
 const skip = imagesMissing ?? false;
 
@@ -136,4 +137,33 @@ test('a disk that fills up while unpacking is DiskFull, and nothing half done st
   assert.deepEqual(await readdir(join(dataDir, 'downloads')), []);
   assert.deepEqual(await readdir(join(dataDir, 'layers')), []);
   assert.deepEqual(await store.list(), []);
+});
+
+test('layers packed with zstd, or not at all, are unpacked alike', { skip }, async (t) => {
+  const tar = await makeTar([{ name: 'a', content: 'packed' }]);
+  let blob: Buffer;
+  try {
+    blob = execFileSync('zstd', ['-c'], { input: tar, stdio: ['pipe', 'pipe', 'ignore'] });
+  } catch {
+    t.skip('needs zstd');
+    return;
+  }
+  await using f = await fixture();
+  await using store = await f.open();
+  const types = { zstd: blob, plain: tar };
+  for (const [name, data] of Object.entries(types)) {
+    const mediaType = `application/vnd.oci.image.layer.v1.tar${name === 'zstd' ? '+zstd' : ''}`;
+    const other = await makeTar([{ name: 'b', content: name }]);
+    const layer = { blob: data, digest: sha256(data), diffId: sha256(tar), mediaType };
+    const second = {
+      blob: other,
+      digest: sha256(other),
+      diffId: sha256(other),
+      mediaType: 'application/vnd.oci.image.layer.v1.tar',
+    };
+    await pushImage(f.registry.url, name, 'latest', buildImage([layer, second]));
+    const root = await store.mountRootfs(await store.pull(`${f.proxy.host}/${name}`, noCredentials()), name);
+    assert.equal(await readFile(join(root, 'a'), 'utf8'), 'packed');
+    assert.equal(await readFile(join(root, 'b'), 'utf8'), name);
+  }
 });

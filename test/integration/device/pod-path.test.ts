@@ -117,7 +117,7 @@ if (inOwnNetns(fileURLToPath(import.meta.url), skip)) {
     const device = await openDevice(fixture, registry.host);
     await device.images.pull(reference, { credentials: [], signal: new AbortController().signal });
     const first = await runPod(device, fixture, reference);
-    await logged(first.spec.logPath, /hello[^]*web[^]* F 1\n/);
+    await logged(first.spec.logPath, /hello.*web.* F 1\n/s);
 
     // Power lost: processes, run directory, mounts and control groups are gone; the disk is not.
     const purge = { ...fixture.options, subnet: SUBNET };
@@ -128,7 +128,7 @@ if (inOwnNetns(fileURLToPath(import.meta.url), skip)) {
     assert.deepEqual(await again.network.list(), []);
     assert.deepEqual(await again.images.listRootfs(), [first.id]);
     const second = await runPod(again, fixture, reference);
-    await logged(second.spec.logPath, /hello[^]*web[^]* F 2\n/);
+    await logged(second.spec.logPath, /hello.*web.* F 2\n/s);
     await writeFile(join(second.work, 'probe'), '');
 
     await again.runtime.kill(second.id, 'SIGKILL');
