@@ -26,7 +26,7 @@ import { type LimitOptions, Limits } from './filters/limits.js';
 import type { GrantedRule } from './handlers/handler-context.js';
 import { HttpRequest } from './http-request.js';
 import { Negotiator } from './negotiate.js';
-import { openApiDocuments } from './openapi-documents.js';
+import { createOpenApi } from './openapi/openapi.js';
 import { type OpenApiDocuments, PathRoutes } from './path-routes.js';
 import { Responder } from './respond.js';
 import { router } from './router.js';
@@ -43,7 +43,7 @@ export interface ApiOptions {
   readonly kinds: readonly KindInfo[];
   /** Covey's version: '0.1.0'. */
   readonly version: string;
-  /** The documents in JSON; made from `kinds` unless given. */
+  /** Made from `kinds` unless given. */
   readonly openApi?: OpenApiDocuments;
   /** Everything that a user may do in a namespace, for SelfSubjectRulesReview; nothing unless given. */
   readonly rulesOf?: (user: UserInfo, namespace: string) => readonly GrantedRule[];
@@ -78,7 +78,7 @@ export function createApi(options: ApiOptions): Api {
     discovery: new Discovery(options.kinds, options.version),
     health,
     metrics,
-    openApi: openApiDocuments(options.kinds, options.version, options.openApi),
+    openApi: options.openApi ?? createOpenApi(options.kinds, options.version).document,
     logger,
   });
   const dispatch = router({ ...options, random, rulesOf: options.rulesOf ?? (() => []) }, paths);

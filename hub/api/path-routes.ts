@@ -9,16 +9,11 @@ import type { MetricsRegistry } from '../lib/metrics.js';
 import type { HealthChecks } from '../server/health.js';
 import type { ApiRequest, ApiResult } from './api-request.js';
 import type { Discovery } from './discovery/discovery.js';
+import type { OpenApiDocument } from './openapi/openapi.js';
 import type { PathRequestInfo } from './request-info.js';
 
 /** OpenAPI documents by path below /openapi/; undefined for an unknown path. */
 export type OpenApiDocuments = (path: string, accept: string) => OpenApiDocument | undefined;
-
-export interface OpenApiDocument {
-  readonly contentType: string;
-  readonly body: string | Uint8Array;
-  readonly etag: string;
-}
 
 export interface PathRouteParts {
   readonly discovery: Discovery;

@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { createOpenApi } from '#hub/api/openapi/openapi.js';
 import { decodeProtobuf } from '#hub/api/protobuf/decode.js';
-import { encodeOpenApiV2 } from '#hub/api/protobuf/openapi-v2.js';
-import { readFields } from '#hub/api/protobuf/wire.js';
-import { ProtobufWriter } from '#hub/api/protobuf/writer.js';
 import { KINDS, kindByGvk, SUBRESOURCE_KINDS } from '#protocol/kinds.js';
 import { ApiError } from '#protocol/meta/status.js';
+import { ProtobufWriter } from '#test/helpers/protobuf-writer.js';
 
 type Write = (writer: ProtobufWriter) => void;
 
@@ -157,18 +154,5 @@ test('any bytes are an object or a bad request', () => {
       }
     }),
     { numRuns: 500 },
-  );
-});
-
-test('the OpenAPI document of the whole catalogue can be written', () => {
-  const document = createOpenApi(KINDS).v2() as { definitions: object; paths: object };
-  const fields = [...readFields(encodeOpenApiV2(document))];
-  const [paths, definitions] = [8, 9].map((number) => fields.find((field) => field.number === number)?.bytes);
-  assert.ok(paths && definitions);
-  assert.equal([...readFields(definitions)].length, Object.keys(document.definitions).length);
-  assert.equal([...readFields(paths)].length, Object.keys(document.paths).length);
-  assert.throws(
-    () => encodeOpenApiV2({ swagger: '2.0', surprise: 1 }),
-    /no protobuf field for the OpenAPI keyword "surprise"/,
   );
 });
