@@ -168,7 +168,10 @@ export function linkSuite(kind: BrokerKind): void {
 
   run('a pod that the hub has ended is removed from a device that still runs it', async (t) => {
     const fleet = await LinkFleet.start(t, kind);
-    const web = fleet.client.put(PODS, boundPod('web', 'kitchen', { status: { phase: 'Failed', reason: 'Evicted' } }));
+    const web = fleet.client.put(
+      PODS,
+      boundPod('web', 'kitchen', { status: { phase: 'Failed', reason: 'Evicted' } }),
+    );
     const device = await fleet.device('kitchen');
     await until('connected', () => device.link.connected);
     await device.link.report(reportOf(web));

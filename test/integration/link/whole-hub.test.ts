@@ -1,13 +1,14 @@
-/** The link in a whole hub: joining over HTTPS, the device's own rights at the API, tokens, and a restart. */
+/** The link in a whole hub: joining over HTTPS, the device's own rights at the API, tokens, and SIGKILL. */
 import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { joinHub } from '#device-agent/link/join.js';
 import { startLink } from '#device-agent/link/start.js';
-import { CertificateAuthority } from '#hub/authn/pki/certificate-authority.js';
+import { CLI_MAIN } from '#hub/cli/programs.js';
 import { joinTokens } from '#hub/cli/token.js';
-import type { HubConfig } from '#hub/config.js';
-import { type Hub, startHub } from '#hub/hub.js';
 import { callHub } from '#hub/lib/https-client.js';
 import { systemClock } from '#hub/lib/system-clock.js';
 import { silentLogger } from '#protocol/lib/logger.js';
@@ -16,34 +17,29 @@ import type { NodeReport } from '#protocol/link/node-report.js';
 import { freePort, until } from '#test/helpers/link-fleet.js';
 import { tempDir } from '#test/helpers/temp-dir.js';
 
+/** A hub in a process of its own, on fixed ports, so that it can be killed and started again. */
 class WholeHub {
-  readonly #config: HubConfig;
-  #hub: Hub | undefined;
+  readonly #dataDir: string;
+  readonly #api: number;
+  readonly #mqtt: number;
+  #process: ChildProcess | undefined;
   #admin: { cert: string; key: string; ca: string } | undefined;
 
-  constructor(config: HubConfig) {
-    this.#config = config;
+  private constructor(dataDir: string, api: number, mqtt: number) {
+    this.#dataDir = dataDir;
+    this.#api = api;
+    this.#mqtt = mqtt;
   }
 
   static async make(t: TestContext): Promise<WholeHub> {
-    const [api, mqtt] = [await freePort(), await freePort()];
-    const hub = new WholeHub({
-      dataDir: join(await tempDir(t), 'hub'),
-      listen: [{ host: '127.0.0.1', port: api }],
-      mqttListen: [{ host: '127.0.0.1', port: mqtt }],
-      broker: undefined,
-      advertise: [],
-      logLevel: 'error',
-      logPretty: false,
-      auditLog: undefined,
-    });
-    t.after(() => hub.stop());
+    const hub = new WholeHub(join(await tempDir(t), 'hub'), await freePort(), await freePort());
+    t.after(() => hub.kill());
     await hub.start();
     return hub;
   }
 
   get url(): string {
-    return this.#hub?.server ?? '';
+    return `https://127.0.0.1:${this.#api}`;
   }
 
   get ca(): string {
@@ -51,19 +47,43 @@ class WholeHub {
   }
 
   async start(): Promise<void> {
-    this.#hub = await startHub(this.#config, systemClock, silentLogger);
-    const directory = join(this.#config.dataDir, 'pki');
-    const authority = await CertificateAuthority.open({ directory, clock: systemClock });
-    const { certificate, privateKey } = await authority.client('admin', {
-      commonName: 'admin',
-      organizations: ['system:masters'],
+    const listen = ['--listen', `127.0.0.1:${this.#api}`, '--mqtt-listen', `127.0.0.1:${this.#mqtt}`];
+    const child = spawn(
+      process.execPath,
+      [CLI_MAIN, 'hub', '--data', this.#dataDir, ...listen, '--log-level', 'error'],
+      {
+        stdio: 'ignore',
+      },
+    );
+    this.#process = child;
+    await until('the hub serves', async () => {
+      if (child.exitCode !== null) throw new Error(`the hub ended with ${child.exitCode}`);
+      return this.#ready();
     });
-    this.#admin = { cert: certificate, key: privateKey, ca: authority.certificate };
   }
 
-  async stop(): Promise<void> {
-    await this.#hub?.[Symbol.asyncDispose]();
-    this.#hub = undefined;
+  async #ready(): Promise<boolean> {
+    const pki = join(this.#dataDir, 'pki');
+    try {
+      const [cert, key, ca] = await Promise.all(
+        ['admin.crt', 'admin.key', 'ca.crt'].map((file) => readFile(join(pki, file), 'utf8')),
+      );
+      this.#admin = { cert: cert ?? '', key: key ?? '', ca: ca ?? '' };
+      return (await this.call<{ kind: string }>('GET', '/api/v1/nodes')).kind === 'NodeList';
+    } catch {
+      // Not there yet; `until` asks again and fails in the end.
+      return false;
+    }
+  }
+
+  /** SIGKILL, as a power cut would end it. */
+  async kill(): Promise<void> {
+    const child = this.#process;
+    this.#process = undefined;
+    if (child === undefined || child.exitCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill('SIGKILL');
+    await ended;
   }
 
   /** A token for one device. */
@@ -106,7 +126,7 @@ const nodeReport: NodeReport = {
   },
 };
 
-test('a pod goes down to its device with a token, its state comes back, and a restart of the hub changes nothing', {
+test('a pod goes down to its device with a token, its state comes back, and killing the hub changes nothing', {
   timeout: 90_000,
 }, async (t) => {
   const hub = await WholeHub.make(t);
@@ -196,7 +216,7 @@ test('a pod goes down to its device with a token, its state comes back, and a re
   );
   assert.ok(events.items.some(({ reason, source }) => reason === 'Started' && source.host === 'kitchen'));
 
-  await hub.stop();
+  await hub.kill();
   await until('the device notices', () => !link.connected);
   await hub.start();
   await until('a lease is held again', () => link.connected && link.lease.remaining() > 0);
