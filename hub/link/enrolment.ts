@@ -17,6 +17,7 @@ import type { Logger } from '#protocol/lib/logger.js';
 import type { LinkCounters } from '#protocol/link/counters.js';
 import { type JoinAnswer, type JoinRequest, joinRequestSchema, MAX_JOIN_BYTES } from '#protocol/link/join.js';
 import { ApiError, isAlreadyExists, isApiError, isNotFound } from '#protocol/meta/status.js';
+import { formatTime } from '#protocol/meta/time.js';
 import { newDevice } from './node-status.js';
 
 export interface EnrolmentOptions {
@@ -38,6 +39,7 @@ const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 export class Enrolment {
   readonly #options: EnrolmentOptions;
+  readonly #joining = new Set<string>();
 
   constructor(options: EnrolmentOptions) {
     this.#options = options;
@@ -64,23 +66,35 @@ export class Enrolment {
 
   /** Lets a device in. Rejects with the ApiError that it is to see. */
   async join(request: JoinRequest): Promise<JoinAnswer> {
-    const { ca, tokens, clock, logger, counters, mqttAddresses, joined } = this.#options;
-    const { device, token, csr } = request;
+    const { device } = request;
     if (!NAME.test(device)) {
       throw ApiError.badRequest(
         `${JSON.stringify(device)} is no device name: lower-case letters, digits and '-', at most 63, not '-' at an end`,
       );
     }
+    // One at a time for a name: of two that come at once the second finds what the first has made.
+    if (this.#joining.has(device)) throw ApiError.alreadyExists(DEVICE, device);
+    this.#joining.add(device);
+    try {
+      return await this.#join(request);
+    } finally {
+      this.#joining.delete(device);
+    }
+  }
+
+  async #join({ device, token, csr, model }: JoinRequest): Promise<JoinAnswer> {
+    const { ca, tokens, clock, logger, counters, mqttAddresses, joined } = this.#options;
     const replaces = await this.#existing(device, token);
     await tokens.claim(token, device);
     if (replaces) await ca.devices.revoke(device);
-    const { certificate } = await ca.issueDevice(device, csr).catch((cause: unknown) => {
+    const { certificate, notAfter } = await ca.issueDevice(device, csr).catch((cause: unknown) => {
       throw ApiError.badRequest('the certificate request is malformed or not signed by its own key', cause);
     });
     await this.#ensureDevice(device);
+    await this.#noteCertificate(device, notAfter);
     await joined(device);
     counters.add('joins');
-    logger.info({ device, replaces, model: request.model }, 'a device joined');
+    logger.info({ device, replaces, model }, 'a device joined');
     return {
       device,
       certificate,
@@ -108,8 +122,8 @@ export class Enrolment {
     // Only who shows a token that exists is told that the name is taken.
     const info = (await tokens.list()).find(({ id }) => token.startsWith(`${id}.`));
     if (info === undefined) throw ApiError.unauthorized();
-    // A Device that was made beforehand and never connected is waiting to be joined.
-    const waiting = known !== undefined && node === undefined && known.status.bootID === undefined;
+    // A Device that somebody made beforehand, and that never had a certificate, is waiting to be joined.
+    const waiting = node === undefined && known?.status.certificateExpirationTime === undefined;
     if (info.device !== device && !waiting) throw ApiError.alreadyExists(DEVICE, device);
     return true;
   }
@@ -122,10 +136,18 @@ export class Enrolment {
     }
   }
 
+  async #noteCertificate(device: string, notAfter: number): Promise<void> {
+    const status = { certificateExpirationTime: formatTime(notAfter) };
+    await this.#options.client
+      .resource<Device>(DEVICES)
+      .patch(device, undefined, 'merge', { status }, 'status');
+  }
+
   /** A new certificate for a device that is connected with its present one. Rejects with what was wrong. */
   async renew(device: string, csr: string): Promise<{ certificate: string; ca: string }> {
     const { ca, counters } = this.#options;
-    const { certificate } = await ca.issueDevice(device, csr);
+    const { certificate, notAfter } = await ca.issueDevice(device, csr);
+    await this.#noteCertificate(device, notAfter);
     counters.add('renewals');
     return { certificate, ca: ca.certificate };
   }

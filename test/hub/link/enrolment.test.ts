@@ -13,6 +13,7 @@ import { LinkCounters } from '#protocol/link/counters.js';
 import { FakeClient } from '#test/helpers/fake-client.js';
 import { FakeClock } from '#test/helpers/fake-clock.js';
 import { fakeRequest, fakeResponse } from '#test/helpers/link-fleet.js';
+import { device } from '#test/helpers/objects.js';
 import { tempDir } from '#test/helpers/temp-dir.js';
 
 async function setUp(t: TestContext) {
@@ -54,18 +55,30 @@ test('a token and a request become a certificate for the asked name, and a Devic
 });
 
 test('a name that is taken is given again only to a token for it, which revokes the old device', async (t) => {
-  const { ca, client, tokens, post, csr } = await setUp(t);
+  const { ca, tokens, post, csr } = await setUp(t);
   const open = await tokens.create({ lifetimeMs: 60_000 });
   const first = await post({ device: 'kitchen', token: open.token, csr });
-  client.change<Device>(DEVICES, 'kitchen', (draft) => {
-    draft.status.bootID = 'seen';
-  });
   const clash = await post({ device: 'kitchen', token: open.token, csr });
   assert.deepEqual([clash.status, clash.body.reason], [409, 'AlreadyExists']);
   const claim = await tokens.create({ lifetimeMs: 60_000, device: 'kitchen', uses: 1 });
   assert.equal((await post({ device: 'kitchen', token: claim.token, csr })).status, 201);
   const old = new X509Certificate(first.body.certificate).fingerprint256.replaceAll(':', '').toLowerCase();
   assert.equal(ca.devices.isRevoked(old), true);
+});
+
+test('of two that want one name at once, one gets it', async (t) => {
+  const { tokens, post, csr } = await setUp(t);
+  const { token } = await tokens.create({ lifetimeMs: 60_000 });
+  const answers = await Promise.all([1, 2].map(() => post({ device: 'kitchen', token, csr })));
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [201, 409]);
+});
+
+test('a Device that was made beforehand waits for whoever joins first', async (t) => {
+  const { client, tokens, post, csr } = await setUp(t);
+  client.put(DEVICES, device({ metadata: { name: 'kitchen' } }));
+  const { token } = await tokens.create({ lifetimeMs: 60_000 });
+  assert.equal((await post({ device: 'kitchen', token, csr })).status, 201);
+  assert.equal((await post({ device: 'kitchen', token, csr })).status, 409);
 });
 
 test('a claim is for its own name, an expired token for none', async (t) => {
