@@ -102,14 +102,23 @@ export function createApi(options: ApiOptions): Api {
       const result = await chain(request);
       await responder.send(request, response, result);
     } catch (thrown) {
-      if (request.upgrade?.socket.destroyed) return;
-      responder.sendError(
-        request,
-        response,
-        thrown instanceof ApiError ? thrown : unexpected(thrown, request),
-      );
+      fail(request, response, thrown);
     } finally {
       if (long) longRunning.delete(request);
+    }
+  }
+
+  /** Answers with the error as long as that is possible, and ends the connection otherwise. */
+  function fail(request: HttpRequest, response: ServerResponse, thrown: unknown): void {
+    const error = thrown instanceof ApiError ? thrown : unexpected(thrown, request);
+    const { upgrade } = request;
+    try {
+      // A connection that has changed its protocol takes no HTTP answer any more.
+      if (upgrade !== undefined && response.socket === null) upgrade.socket.destroy();
+      else responder.sendError(request, response, error);
+    } catch (failure) {
+      logger.error({ err: failure, requestId: request.id }, 'an error could not be answered');
+      (upgrade?.socket ?? response).destroy();
     }
   }
 

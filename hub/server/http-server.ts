@@ -159,7 +159,7 @@ function buildServer(
     } else {
       // Node sets the time back when the answer has been sent.
       request.socket.setTimeout(EXTRA_IDLE_MS);
-      handler(request, response);
+      runExtra(handler, request, response, logger);
     }
   });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -173,6 +173,21 @@ function buildServer(
     socket.on('error', (error) => logger.debug({ err: error }, 'connection failed'));
   });
   return server;
+}
+
+/** A handler that throws costs its own connection, not the hub. */
+function runExtra(
+  handler: RequestHandler,
+  request: IncomingMessage,
+  response: ServerResponse,
+  logger: Logger,
+): void {
+  try {
+    handler(request, response);
+  } catch (error) {
+    logger.error({ err: error, path: pathOf(request) }, 'a route outside the API failed unexpectedly');
+    response.destroy();
+  }
 }
 
 function secureContext(tls: ServerTls): SecureContextOptions {

@@ -1,6 +1,7 @@
 /** Who gets in, who may do what, who is told to wait; health, metrics, logs' refusals and discovery. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { silentLogger } from '#protocol/lib/logger.js';
 import { ApiHub } from '#test/helpers/api-hub.js';
 import { runningPod } from '#test/helpers/running-pod.js';
 
@@ -194,4 +195,22 @@ test('discovery is there in all its forms and remembers what clients know', asyn
   }>();
   assert.deepEqual(core.resources.find(({ name }) => name === 'pods/log')?.verbs, ['get']);
   assert.equal((await hub.send('GET', '/version')).json()['gitVersion'], 'v1.33.0+covey.0.0.0-test');
+});
+
+test('what fails unexpectedly is masked for the client and told to the log', async (t) => {
+  const logged: object[] = [];
+  const logger = { ...silentLogger, error: (fields: object) => void logged.push(fields) };
+  const authorizer = {
+    authorize: () => {
+      throw new TypeError('the secret is 42');
+    },
+  };
+  const hub = await ApiHub.start(t, { api: { authorizer, logger, newRequestId: () => 'r-1' } });
+  const answer = await hub.send('GET', MAPS);
+  assert.equal(answer.status, 500);
+  assert.equal(answer.headers['audit-id'], 'r-1');
+  assert.equal(answer.json()['reason'], 'InternalError');
+  assert.doesNotMatch(answer.text, /42/);
+  assert.match(answer.text, /r-1/);
+  assert.equal((logged[0] as { err?: Error }).err?.message, 'the secret is 42');
 });

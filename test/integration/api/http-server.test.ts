@@ -258,3 +258,18 @@ test('paths outside the API go to their own handlers', async (t) => {
   assert.equal((await hub.send('GET', '/v2/?x=1')).text, 'images');
   assert.equal((await hub.send('GET', '/v1/')).status, 404);
 });
+
+test('a handler outside the API that throws costs its own connection only', async (t) => {
+  const hub = await start(t, {
+    server: {
+      extraRoutes: (path) =>
+        path === '/bad'
+          ? () => {
+              throw new Error('bug');
+            }
+          : undefined,
+    },
+  });
+  await assert.rejects(hub.send('GET', '/bad'));
+  assert.equal((await hub.send('GET', '/version')).status, 200);
+});
