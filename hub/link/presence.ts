@@ -5,7 +5,7 @@
  */
 import type { DeviceLiveness, LivenessBook } from '#hub/controllers/device-lifecycle/liveness.js';
 import type { Clock } from '#protocol/lib/clock.js';
-import { type CadenceClass, cadence, LONGEST_LEASE_MS } from '#protocol/link/lease-policy.js';
+import { cadence, LONGEST_LEASE_MS } from '#protocol/link/lease-policy.js';
 
 interface Entry {
   connected: boolean;
@@ -72,11 +72,6 @@ export class Presence implements LivenessBook {
     const entry = this.#entry(device);
     entry.leaseEnds = Math.max(entry.leaseEnds, this.#clock.monotonic() + leaseMs);
     entry.beatInterval = beatIntervalMs;
-  }
-
-  /** Beats of a device whose cadence is not granted yet are expected at the one of its class. */
-  expected(device: string, cadenceClass: CadenceClass): void {
-    this.#entry(device).beatInterval = cadence(cadenceClass).beatIntervalMs;
   }
 
   /** The hub lost or found its broker. What was heard before an outage counts from its end. */

@@ -13,6 +13,7 @@ import { backoffDelay } from '#protocol/lib/backoff.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
 import type { LinkCounters } from '#protocol/link/counters.js';
+import { messageId } from '#protocol/link/envelope.js';
 import type { PodReport } from '#protocol/link/report.js';
 import { isApiError, isConflict, isNotFound } from '#protocol/meta/status.js';
 import type { DeviceEvents } from './device-events.js';
@@ -124,7 +125,8 @@ export class Reports implements AsyncDisposable {
         const { namespace, name } = last.report;
         if (isFinal(error)) {
           counters.add('reports_refused');
-          logger.warn({ err: error, device, namespace, name }, 'a report cannot be written; dropped');
+          const message = messageId(device, 'report', { epoch: last.session.epoch, sequence: last.sequence });
+          logger.warn({ err: error, message, namespace, name }, 'a report cannot be written; dropped');
           break;
         }
         counters.add('report_retries');
