@@ -12,6 +12,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Header } from 'tar-stream';
 import { runCommand } from '../lib/command.js';
 import { hasErrno, orMissing } from '../lib/errno.js';
+import { makeOpenDirectory } from '../lib/open-directory.js';
 import { resolveInRoot } from '../lib/safe-path.js';
 import { ImageError } from './image-store.js';
 import { entryTarget, safeParts } from './layer-entry.js';
@@ -81,7 +82,7 @@ export class LayerWriter {
     const known = this.#real.get(parent);
     if (known !== undefined) return known;
     const path = await resolveInRoot(this.#options.root, parent);
-    await mkdir(path, { recursive: true, mode: 0o755 });
+    await makeOpenDirectory(path);
     this.#real.set(parent, path);
     return path;
   }

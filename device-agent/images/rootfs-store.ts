@@ -3,7 +3,7 @@
  * own below `rootfs/<container id>/`. They outlive the agent and are found again in the directory and the
  * mount table; after a reboot they are mounted anew.
  */
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../lib/atomic-file.js';
 import { runCommand } from '../lib/command.js';
@@ -35,6 +35,8 @@ export class RootfsStore {
     if (await isMountPoint(merged)) return merged;
     try {
       for (const name of ['', 'upper', 'work', 'merged']) await mkdir(join(base, name), { recursive: true });
+      // The root of the container has this mode, whatever umask the agent was started with.
+      await chmod(join(base, 'upper'), 0o755);
       await writeFileAtomic(join(base, 'layers.json'), JSON.stringify(diffIds));
     } catch (error) {
       if (!hasErrno(error, 'ENOSPC', 'EDQUOT')) throw error;

@@ -16,7 +16,7 @@ export async function syncDirectory(path: string): Promise<void> {
 }
 
 export interface WriteOptions {
-  /** Permission bits; 0600 unless given. */
+  /** Permission bits, whatever the umask; 0600 unless given. */
   readonly mode?: number;
   /** False for files on tmpfs, where there is nothing to sync; true unless given. */
   readonly durable?: boolean;
@@ -32,6 +32,7 @@ export async function writeFileAtomic(
     const handle = await open(temporary, 'w', options.mode ?? 0o600);
     try {
       await handle.writeFile(data);
+      if (options.mode !== undefined) await handle.chmod(options.mode);
       if (options.durable !== false) await handle.sync();
     } finally {
       await handle.close();

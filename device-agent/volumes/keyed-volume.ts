@@ -17,6 +17,7 @@ import {
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { orMissing } from '../lib/errno.js';
+import { makeOpenDirectory } from '../lib/open-directory.js';
 import { VolumeError } from './volumes.js';
 
 export interface VolumeFile {
@@ -35,13 +36,13 @@ export async function writeKeyedVolume(
   group: number | undefined,
 ): Promise<void> {
   for (const path of files.keys()) requirePlainPath(path);
-  await mkdir(directory, { recursive: true, mode: 0o755 });
+  await makeOpenDirectory(directory);
   const current = await orMissing(readlink(join(directory, DATA)));
   if (current !== undefined && (await sameContent(join(directory, current), files))) return;
   const version = `..v${Number(/\d+$/.exec(current ?? '')?.[0] ?? 0) + 1}`;
   const next = join(directory, version);
   await rm(next, { recursive: true, force: true });
-  await mkdir(next, { mode: 0o755 });
+  await makeOpenDirectory(next);
   for (const [path, file] of files) await writeOne(join(next, path), file, group);
   await rm(join(directory, `${DATA}_tmp`), { force: true });
   await symlink(version, join(directory, `${DATA}_tmp`));
@@ -54,7 +55,7 @@ export async function writeKeyedVolume(
 }
 
 async function writeOne(path: string, file: VolumeFile, group: number | undefined): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+  await makeOpenDirectory(dirname(path));
   await writeFile(path, file.data, { mode: 0o600 });
   if (group !== undefined) await chown(path, 0, group);
   // Members of the pod's group can read whatever its owner can.

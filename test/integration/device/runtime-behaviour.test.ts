@@ -158,6 +158,16 @@ test('a log that grows too large is rotated and no line is lost', { skip }, asyn
   });
 });
 
+test('the longest name that a container may have works, with terminal and input too', { skip }, async () => {
+  await using fixture = await runtimeFixture();
+  const name = 'n'.repeat(63);
+  for (const container of [{}, { tty: true, stdin: true }]) {
+    const spec = fixture.spec(['sh', '-c', 'echo long; exit 6'], { name, container });
+    assert.equal((await fixture.exited(await fixture.run(spec))).exitCode, 6);
+    assert.match(await readFile(spec.logPath, 'utf8'), /long/);
+  }
+});
+
 test('a log stays bounded while no agent looks after it', { skip }, async () => {
   await using fixture = await runtimeFixture({ logMaxBytes: 20_000, rescanIntervalMs: 3_600_000 });
   const spec = fixture.spec(['sh', '-c', 'i=0; while [ $i -lt 5000 ]; do echo line $i; i=$((i+1)); done']);
