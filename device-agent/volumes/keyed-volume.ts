@@ -3,18 +3,7 @@
  * link `..data` names, and each visible name is a link through it. Renaming a new `..data` over the old one
  * switches all files at one instant; a reader sees one version or the other.
  */
-import {
-  chmod,
-  chown,
-  mkdir,
-  readdir,
-  readFile,
-  readlink,
-  rename,
-  rm,
-  symlink,
-  writeFile,
-} from 'node:fs/promises';
+import { chmod, chown, readdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { orMissing } from '../lib/errno.js';
 import { makeOpenDirectory } from '../lib/open-directory.js';
