@@ -3,7 +3,6 @@
  * containers running (they are adopted at the next start), unless it was told to take them down. Exit codes:
  * 0 clean stop, 1 failure with one clear line, 2 wrong usage.
  */
-import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import type { Logger } from '#protocol/lib/logger.js';
 import { Agent } from './agent.js';
@@ -13,6 +12,7 @@ import { makePrivateDirectory } from './lib/state-dir.js';
 import { systemClock } from './lib/system-clock.js';
 import { type DeviceIdentity, loadIdentity } from './link/identity.js';
 import { startLink } from './link/start.js';
+import { HeapTrimmer } from './metrics/heap-trimmer.js';
 import { createParts } from './parts.js';
 import { AGENT_VERSION } from './version.js';
 
@@ -43,6 +43,7 @@ async function run(config: AgentConfig, logger: Logger, stop: AbortSignal): Prom
       }),
   });
   logger.info({ device: config.name, runtime: parts.runtime.version }, 'the device agent is running');
+  using _trimmer = new HeapTrimmer(systemClock);
   await new Promise<void>((resolve) => {
     if (stop.aborted) resolve();
     stop.addEventListener('abort', () => resolve(), { once: true });
@@ -62,21 +63,13 @@ async function identify(config: AgentConfig, logger: Logger, signal: AbortSignal
     throw new UsageError(
       'this device has no identity yet: give --hub, --token-file, and --ca or --ca-fingerprint',
     );
-  const { hub, tokenFile, trust } = config.join;
-  const token = (await readFile(tokenFile, 'utf8')).trim();
-  const { joinHub } = await import('./link/join.js');
-  return await joinHub({
-    hub,
-    device: config.name,
-    token,
-    trust,
-    dataDir: config.dataDir,
-    agentVersion: AGENT_VERSION,
-    clock: systemClock,
-    random: Math.random,
-    logger,
-    signal,
-  });
+  const { joinInOwnProcess } = await import('./join-process.js');
+  const { name: device, dataDir, logLevel, join } = config;
+  await joinInOwnProcess({ device, dataDir, agentVersion: AGENT_VERSION, logLevel, join }, signal);
+  const joined = await loadIdentity(dataDir);
+  if (joined === undefined) throw new Error(`joined, but ${dataDir} has no identity`);
+  logger.info({ device, hub: join.hub }, 'this device has joined the hub');
+  return joined;
 }
 
 /** Aborts when the process that started this one is gone. Nothing is polled where there is a channel. */

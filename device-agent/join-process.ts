@@ -1,0 +1,74 @@
+/**
+ * Joins the hub in a process of its own, which ends with an identity on disk: certificate libraries are needed
+ * once in a device's life, and the agent's memory never holds them. Exit codes as the agent's.
+ */
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import type { JoinConfig } from './config.js';
+import { createLogger } from './lib/logger.js';
+import { systemClock } from './lib/system-clock.js';
+
+export interface JoinRequest {
+  readonly device: string;
+  readonly dataDir: string;
+  readonly agentVersion: string;
+  readonly logLevel: string;
+  /** Names the file with the token: the token itself is never handed over on a command line. */
+  readonly join: JoinConfig;
+}
+
+/** Resolves once the identity is on disk. Rejects with the one line that says why not, or with the signal's reason. */
+export async function joinInOwnProcess(request: JoinRequest, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const child = execFile(
+      process.execPath,
+      [fileURLToPath(import.meta.url), JSON.stringify(request)],
+      { signal },
+      (error, _stdout, stderr) => {
+        if (error === null) resolve();
+        else if (signal.aborted) reject(signal.reason);
+        else reject(new Error(stderr.trim().split('\n').at(-1) || error.message));
+      },
+    );
+    // Its log lines are the agent's; the last one, the reason of a failure, is repeated by the caller.
+    child.stderr?.on('data', (chunk: string) => {
+      for (const line of chunk.split('\n')) if (line.startsWith('{')) process.stderr.write(`${line}\n`);
+    });
+  });
+}
+
+async function join(request: JoinRequest): Promise<void> {
+  const { device, dataDir, agentVersion, logLevel } = request;
+  const { hub, tokenFile, trust } = request.join;
+  const abort = new AbortController();
+  process.once('SIGTERM', () => abort.abort(new Error('asked to stop')));
+  const token = (await readFile(tokenFile, 'utf8')).trim();
+  const logger = await createLogger({ name: device, level: logLevel, pretty: false });
+  const { joinHub } = await import('./link/join.js');
+  await joinHub({
+    hub,
+    device,
+    token,
+    trust,
+    dataDir,
+    agentVersion,
+    clock: systemClock,
+    random: Math.random,
+    logger,
+    signal: abort.signal,
+  });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  // The clock's timers do not keep a process alive, and a retry is nothing but a timer.
+  const alive = setInterval(() => undefined, 2 ** 30);
+  try {
+    await join(JSON.parse(process.argv[2] ?? '{}') as JoinRequest);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  } finally {
+    clearInterval(alive);
+  }
+}
