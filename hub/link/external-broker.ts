@@ -62,8 +62,12 @@ export class ExternalBroker implements HubTransport {
     while (!this.#stop.signal.aborted) {
       const client = this.#connect();
       const ended = new Promise<void>((resolve) => {
-        client.once('close', resolve);
-        this.#stop.signal.addEventListener('abort', () => resolve(), { once: true });
+        const over = () => {
+          this.#stop.signal.removeEventListener('abort', over);
+          resolve();
+        };
+        client.once('close', over);
+        this.#stop.signal.addEventListener('abort', over);
       });
       client.on('error', (error: Error) => {
         counters.warnOnce('broker_errors', error.message, {}, `the broker cannot be used: ${error.message}`);
