@@ -32,6 +32,8 @@ export interface AgentConfig {
   readonly logLevel: string;
   readonly color: boolean;
   readonly stopPodsOnExit: boolean;
+  /** Only take down what runs here, and end. */
+  readonly tearDown: boolean;
   readonly exitWithParent: boolean;
 }
 
@@ -70,6 +72,10 @@ const OPTIONS = {
   'stop-pods-on-exit': {
     type: 'boolean',
     meaning: 'take everything down at the end, but keep what is wanted',
+  },
+  'tear-down': {
+    type: 'boolean',
+    meaning: 'take down what an agent left running, keep what is wanted, and end',
   },
   'exit-with-parent': { type: 'boolean', meaning: 'end when the process that started this one does' },
   'no-color': { type: 'boolean', meaning: 'plain logs on a terminal' },
@@ -127,6 +133,7 @@ export function parseConfig(
     logLevel,
     color: values['no-color'] !== true && env['NO_COLOR'] === undefined,
     stopPodsOnExit: values['stop-pods-on-exit'] === true,
+    tearDown: values['tear-down'] === true,
     exitWithParent: values['exit-with-parent'] === true,
   };
 }

@@ -4,6 +4,7 @@
  * 0 clean stop, 1 failure with one clear line, 2 wrong usage.
  */
 import { hostname } from 'node:os';
+import { AsyncStack } from '#protocol/lib/disposable-stack.js';
 import type { Logger } from '#protocol/lib/logger.js';
 import { Agent } from './agent.js';
 import { type AgentConfig, helpText, parseConfig, UsageError } from './config.js';
@@ -13,7 +14,9 @@ import { systemClock } from './lib/system-clock.js';
 import { type DeviceIdentity, loadIdentity } from './link/identity.js';
 import { startLink } from './link/start.js';
 import { HeapTrimmer } from './metrics/heap-trimmer.js';
+import { Observer } from './observe/observer.js';
 import { createParts } from './parts.js';
+import { tearDownDevice } from './teardown.js';
 import { AGENT_VERSION } from './version.js';
 
 /** What is still open after this long is not waited for. */
@@ -49,6 +52,19 @@ async function run(config: AgentConfig, logger: Logger, stop: AbortSignal): Prom
     stop.addEventListener('abort', () => resolve(), { once: true });
   });
   await agent[Symbol.asyncDispose]();
+}
+
+/** Takes down what an agent that could not do it itself has left. The hub is not needed. */
+async function tearDown(config: AgentConfig, logger: Logger): Promise<void> {
+  const identity = () => {
+    throw new TypeError('taking down needs no images from the hub');
+  };
+  const { random } = Math;
+  await using stack = new AsyncStack();
+  const parts = await createParts({ config, identity, clock: systemClock, logger, random });
+  for (const part of Object.values(parts)) stack.use(part);
+  const observer = new Observer(parts);
+  await tearDownDevice({ parts, observer, runDir: config.runDir, clock: systemClock, wanted: [] });
 }
 
 /** The device's identity; joins the hub to get one when there is none. */
@@ -114,7 +130,8 @@ export async function runProcess(): Promise<number> {
   // A signal handler alone does not keep a process alive, and neither do the clock's timers.
   const alive = setInterval(() => undefined, 2 ** 30);
   try {
-    await run(config, logger, stop.signal);
+    if (config.tearDown) await tearDown(config, logger);
+    else await run(config, logger, stop.signal);
     return 0;
   } catch (error) {
     if (stop.signal.aborted && error === stop.signal.reason) return 0;

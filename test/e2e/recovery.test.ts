@@ -1,8 +1,9 @@
 /** Processes are killed and devices rebooted: what runs goes on, what was acknowledged is there. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { eventually } from '#test/helpers/eventually.js';
-import { Fleet, kill, whyNoFleet } from '#test/helpers/fleet.js';
+import { commandOf, Fleet, kill, whyNoFleet } from '#test/helpers/fleet.js';
 import {
   deploymentManifest,
   isReady,
@@ -91,10 +92,9 @@ describe('recovery', { skip: whyNoFleet() ?? false }, () => {
     const inside = fleet.containerPids('device-1').length;
     const pid = fleet.agentPid('device-1');
     kill(pid, 'SIGSTOP');
-    const { execFileSync } = await import('node:child_process');
-    const [target] = fleet
+    const target = fleet
       .containerPids('device-1')
-      .filter((candidate) => execFileSync('cat', [`/proc/${candidate}/cmdline`]).includes('/tmp/go'));
+      .find((candidate) => commandOf(candidate).includes('/tmp/go'));
     execFileSync('nsenter', ['--target', String(target), '--mount', '--root', 'touch', '/tmp/go']);
     await eventually(
       'the container has ended',

@@ -224,18 +224,21 @@ export class Fleet implements AsyncDisposable {
   }
 }
 
+/** The command line of a process; '' when it has ended. */
+export function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+  } catch (error) {
+    if (isGone(error)) return '';
+    throw error;
+  }
+}
+
 function allProcesses(): Array<{ pid: number; command: string }> {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => {
-      try {
-        const command = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ');
-        return [{ pid: Number(name), command }];
-      } catch (error) {
-        if (isGone(error)) return [];
-        throw error;
-      }
-    });
+    .map((name) => ({ pid: Number(name), command: commandOf(Number(name)) }))
+    .filter(({ command }) => command !== '');
 }
 
 function findCgroups(name: string): string[] {

@@ -71,6 +71,8 @@ export class Kubectl {
           resolve({ code, stdout, stderr });
         },
       );
+      // A kubectl that fails early does not read its input; its exit code tells.
+      child.stdin?.on('error', () => undefined);
       child.stdin?.end(options.input ?? '');
     });
   }

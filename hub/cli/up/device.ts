@@ -35,6 +35,7 @@ export async function prepareDevice(place: DevicePlace, hub: Credentials): Promi
   await writeFileDurably(join(place.dataDir, 'join-token'), token);
 }
 
+/** The agent of a device. When it cannot take its pods down itself, its `afterKill` does. */
 export function deviceChild(place: DevicePlace, server: string, options: UpOptions): ChildSpec {
   const { name, dataDir, network } = place;
   const enter = network === undefined ? [] : ['nsenter', `--net=/run/netns/${network.namespace}`, '--'];
@@ -64,7 +65,8 @@ export function deviceChild(place: DevicePlace, server: string, options: UpOptio
     '--exit-with-parent',
     ...(options.hollow ? ['--hollow'] : []),
   ];
-  return { name, command, args, logFile: join(options.dataDir, 'logs', `${name}.log`), stopMs: 9_000 };
+  const logFile = join(options.dataDir, 'logs', `${name}.log`);
+  return { name, command, args, logFile, stopMs: 9_000, afterKill: [...args, '--tear-down'] };
 }
 
 /** tmpfs where there is one, so that it is gone after a reboot like the processes that it describes. */

@@ -14,6 +14,7 @@ import type { Clock, Timer } from '#protocol/lib/clock.js';
 const RESTART = { initialMs: 500, maxMs: 30_000 };
 /** A child that ran this long starts afresh in its back-off. */
 const HEALTHY_MS = 60_000;
+const CLEAN_UP_MS = 20_000;
 const MAX_LOG_BYTES = 10 * 2 ** 20;
 
 export interface ChildSpec {
@@ -23,6 +24,8 @@ export interface ChildSpec {
   readonly logFile: string;
   /** Milliseconds between SIGTERM and SIGKILL. */
   readonly stopMs: number;
+  /** Arguments of a last run that cleans up, when the process did not end cleanly by itself. */
+  readonly afterKill?: readonly string[];
 }
 
 export interface SupervisorOptions {
@@ -66,16 +69,32 @@ export class SupervisedChild implements AsyncDisposable {
     return text.trim().split('\n').slice(-3).join('\n');
   }
 
-  /** SIGTERM, then SIGKILL when the time is over. Resolves when the process is gone. */
+  /** SIGTERM, then SIGKILL when the time is over, then the clean-up. Resolves when nothing runs any more. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
     this.#restart?.cancel();
+    const { stopMs } = this.#spec;
     const child = this.#child;
-    if (child === undefined || !this.running) return;
+    if (child !== undefined && this.running) await this.#end(child, stopMs);
+    if (child?.exitCode !== 0) await this.#cleanUp();
+  }
+
+  async #end(child: ChildProcess, stopMs: number): Promise<void> {
     const gone = once(child, 'exit');
     child.kill('SIGTERM');
-    const timer = this.#options.clock.setTimer(this.#spec.stopMs, () => child.kill('SIGKILL'));
+    const timer = this.#options.clock.setTimer(stopMs, () => child.kill('SIGKILL'));
     await gone;
+    timer.cancel();
+  }
+
+  async #cleanUp(): Promise<void> {
+    const { command, afterKill, logFile } = this.#spec;
+    if (afterKill === undefined) return;
+    const log = openSync(logFile, 'a', 0o600);
+    const child = spawn(command, afterKill, { stdio: ['ignore', log, log] });
+    closeSync(log);
+    const timer = this.#options.clock.setTimer(CLEAN_UP_MS, () => child.kill('SIGKILL'));
+    await once(child, 'exit');
     timer.cancel();
   }
 
