@@ -9,7 +9,7 @@ import type { Logger } from '#protocol/lib/logger.js';
 import { type Cgroups, podCgroup } from '../cgroups/cgroups.js';
 import { type LogLimits, rotateLog } from './log-rotation.js';
 import type { OciRuntime } from './oci-runtime.js';
-import { hasArgument, isInCgroup } from './process-table.js';
+import { hasArgument, isInCgroup, processStart } from './process-table.js';
 import type { ContainerRecord, RunFiles } from './run-files.js';
 import type { ContainerState } from './runtime.js';
 
@@ -32,6 +32,10 @@ export class ContainerObserver implements Disposable {
   readonly #subscribers = new Set<(id: string) => void>();
   /** States that cannot change any more. */
   readonly #exited = new Map<string, ContainerState>();
+  /** Records never change while their container exists; a look costs one read of /proc for each container. */
+  readonly #records = new Map<string, ContainerRecord>();
+  readonly #alive = new Map<string, { readonly pid: number; readonly start: string }>();
+  readonly #startedAt = new Map<string, number>();
   /** Exits that subscribers know of. */
   readonly #announced = new Set<string>();
   #watcher: FSWatcher | undefined;
@@ -68,11 +72,30 @@ export class ContainerObserver implements Disposable {
   forget(id: string): void {
     this.#exited.delete(id);
     this.#announced.delete(id);
+    this.#records.delete(id);
+    this.#alive.delete(id);
+    this.#startedAt.delete(id);
   }
 
   async list(): Promise<readonly ContainerState[]> {
-    const records = await this.#options.files.list();
+    const records = await this.#list();
     return Promise.all(records.map((record) => this.#stateOf(record)));
+  }
+
+  async #list(): Promise<readonly ContainerRecord[]> {
+    const ids = await this.#options.files.ids();
+    const present = new Set(ids);
+    for (const id of this.#records.keys()) if (!present.has(id)) this.forget(id);
+    const records = await Promise.all(ids.map((id) => this.#record(id)));
+    return records.filter((record) => record !== undefined);
+  }
+
+  async #record(id: string): Promise<ContainerRecord | undefined> {
+    const known = this.#records.get(id);
+    if (known !== undefined) return known;
+    const record = await this.#options.files.record(id);
+    if (record !== undefined) this.#records.set(id, record);
+    return record;
   }
 
   /** Undefined for containers that do not exist. */
@@ -83,10 +106,27 @@ export class ContainerObserver implements Disposable {
 
   /** Process id of the container's living first process. */
   async processOf(record: ContainerRecord): Promise<number | undefined> {
+    const known = this.#alive.get(record.id);
+    if (known !== undefined) {
+      if ((await processStart(known.pid)) === known.start) return known.pid;
+      this.#alive.delete(record.id);
+      return undefined;
+    }
     const pid = await this.#options.files.pid(record.id, 'pid');
     if (pid === undefined) return undefined;
+    const start = await processStart(pid);
     const group = `/${podCgroup(record.key.podUid)}/${record.id}`;
-    return (await isInCgroup(pid, group)) ? pid : undefined;
+    if (start === undefined || !(await isInCgroup(pid, group))) return undefined;
+    this.#alive.set(record.id, { pid, start });
+    return pid;
+  }
+
+  async #started(id: string): Promise<number | undefined> {
+    const known = this.#startedAt.get(id);
+    if (known !== undefined) return known;
+    const startedAt = await this.#options.files.startedAt(id);
+    if (startedAt !== undefined) this.#startedAt.set(id, startedAt);
+    return startedAt;
   }
 
   async #stateOf(record: ContainerRecord): Promise<ContainerState> {
@@ -95,8 +135,8 @@ export class ContainerObserver implements Disposable {
     if (known !== undefined) return known;
     // The process first: one that ends in between leaves its exit file for the second look.
     const pid = await this.processOf(record);
-    const exit = await files.exit(record.id);
-    const startedAt = await files.startedAt(record.id);
+    const exit = pid === undefined ? await files.exit(record.id) : undefined;
+    const startedAt = await this.#started(record.id);
     const base = {
       id: record.id,
       key: record.key,
@@ -181,7 +221,7 @@ export class ContainerObserver implements Disposable {
   /** Looks at every container once: exits nobody was told of, logs to rotate. */
   async rescan(): Promise<void> {
     try {
-      for (const record of await this.#options.files.list()) {
+      for (const record of await this.#list()) {
         await this.#inspect(record.id);
         if (this.#exited.has(record.id)) continue;
         const bundle = this.#options.files.bundle(record.id);

@@ -31,7 +31,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const program = await chooseOciRuntime(cgroups.layout, options.ociRuntime);
   const oci = await OciRuntime.open(program, files.ociState);
   await cgroups.setUp();
-  for (const { id } of await files.list()) {
+  for (const id of await files.ids()) {
     // An earlier agent may have been killed before it could move the monitor out of its own group.
     const monitor = await files.pid(id, 'conmon.pid');
     if (monitor !== undefined && (await hasArgument(monitor, id))) await cgroups.adoptMonitor(monitor);

@@ -38,6 +38,12 @@ export async function processState(pid: number): Promise<string | undefined> {
   return (await statFields(pid))?.[0];
 }
 
+/** When the process started, in the kernel's ticks; with its number it names one process for ever. Undefined when it is dead. */
+export async function processStart(pid: number): Promise<string | undefined> {
+  const fields = await statFields(pid);
+  return fields === undefined || fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
+}
+
 /** Session id; undefined when there is no such process. */
 export async function processSession(pid: number): Promise<number | undefined> {
   const field = (await statFields(pid))?.[3];

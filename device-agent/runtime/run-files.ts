@@ -43,10 +43,9 @@ export class RunFiles {
     return join(this.containers, id);
   }
 
-  async list(): Promise<readonly ContainerRecord[]> {
-    const ids = (await orMissing(readdir(this.containers))) ?? [];
-    const records = await Promise.all(ids.map((id) => this.record(id)));
-    return records.filter((record) => record !== undefined);
+  /** Ids of all containers, those whose creation was cut off included. */
+  async ids(): Promise<readonly string[]> {
+    return (await orMissing(readdir(this.containers))) ?? [];
   }
 
   async record(id: string): Promise<ContainerRecord | undefined> {
