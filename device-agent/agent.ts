@@ -37,7 +37,7 @@ import { NodeReporter } from './status/node-reporter.js';
 import { Reporter } from './status/reporter.js';
 import { PodDirectory } from './streams/pod-directory.js';
 import { registerStreams } from './streams/register-streams.js';
-import { tearDownDevice } from './teardown.js';
+import { removeEmptyDirectories, tearDownDevice } from './teardown.js';
 
 export interface AgentOptions {
   readonly config: AgentConfig;
@@ -93,6 +93,7 @@ async function build(
   const { config, clock, logger, random, parts } = options;
   const { dataDir, runDir } = config;
   const { runtime, images, network, volumes } = parts;
+  if (config.stopPodsOnExit) stack.defer(() => removeEmptyDirectories(runDir));
   for (const part of [runtime, images, network, volumes]) stack.use(part);
   await makePrivateDirectory(dataDir);
   await mkdir(runDir, { recursive: true });

@@ -3,9 +3,10 @@
  * control groups. What is wanted stays on disk, so the next start brings the pods back. Goes on after a
  * failure, and names everything that could not be taken down.
  */
-import { rm } from 'node:fs/promises';
+import { readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '#protocol/lib/clock.js';
+import { hasErrno, orMissing } from './lib/errno.js';
 import type { Observer } from './observe/observer.js';
 import { podsOf } from './observe/observer.js';
 import type { DeviceParts } from './parts.js';
@@ -96,4 +97,18 @@ function nextChange(
     finish();
   };
   return { done, cancel };
+}
+
+/**
+ * Removes the directory with everything below it that is an empty directory. Never a file, and nothing that
+ * is mounted: what should not be there stays to be seen.
+ */
+export async function removeEmptyDirectories(path: string): Promise<void> {
+  for (const entry of (await orMissing(readdir(path, { withFileTypes: true }))) ?? [])
+    if (entry.isDirectory()) await removeEmptyDirectories(join(path, entry.name));
+  try {
+    await rmdir(path);
+  } catch (error) {
+    if (!hasErrno(error, 'ENOENT', 'ENOTEMPTY', 'EEXIST', 'EBUSY')) throw error;
+  }
 }

@@ -1,5 +1,6 @@
 /** A real agent with real containers is killed, loses power, or is stopped: what must hold, holds. */
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { containersInOrder } from '#device-agent/lib/pod-types.js';
 import type { PodReport } from '#protocol/link/report.js';
@@ -121,6 +122,7 @@ test('an agent that is told to takes everything down when it stops, and brings i
   await device.report(pod.uid, running);
   await device.stop();
   assert.deepEqual(device.leftovers(), []);
+  assert.equal(existsSync(device.runDir), false, 'the run directory is gone');
   device.reports.length = 0;
   await device.start();
   await device.report(pod.uid, running);
