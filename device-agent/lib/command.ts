@@ -3,6 +3,7 @@
  * A program that fails rejects with CommandError, which carries what it said.
  */
 import { spawn } from 'node:child_process';
+import { hasErrno } from './errno.js';
 
 export interface CommandOptions {
   readonly cwd?: string;
@@ -61,7 +62,7 @@ export function runCommand(
     child.once('close', () => deadline.removeEventListener('abort', onDeadline));
     const shown = `${program} ${args.slice(0, 6).join(' ')}`;
     child.on('error', (error) => {
-      const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+      const missing = hasErrno(error, 'ENOENT');
       const message = missing ? `${program} is not installed` : `${shown}: ${error.message}`;
       reject(new CommandError(message, undefined, stdout(), stderr(), error));
     });

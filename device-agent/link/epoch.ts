@@ -6,7 +6,8 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '#protocol/lib/logger.js';
-import { isMissing, writeDurably } from './durable-file.js';
+import { writeFileAtomic } from '../lib/atomic-file.js';
+import { orMissing } from '../lib/errno.js';
 
 const BLOCK = 100;
 
@@ -25,13 +26,7 @@ export class EpochCounter {
   static async open(directory: string, base: number, logger: Logger): Promise<EpochCounter> {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const path = join(directory, 'epoch');
-    let text = '0';
-    try {
-      text = await readFile(path, 'utf8');
-    } catch (error) {
-      if (!isMissing(error)) throw error;
-    }
-    const kept = Number(text.trim());
+    const kept = Number((await orMissing(readFile(path, 'utf8')))?.trim() ?? 0);
     if (!Number.isSafeInteger(kept) || kept < 0) {
       logger.warn({ path }, 'the epoch file is damaged; epochs start at the base of the identity');
     }
@@ -42,7 +37,7 @@ export class EpochCounter {
   async next(): Promise<number> {
     const epoch = this.#next;
     if (epoch > this.#ceiling) {
-      await writeDurably(this.#path, `${epoch + BLOCK}\n`);
+      await writeFileAtomic(this.#path, `${epoch + BLOCK}\n`);
       this.#ceiling = epoch + BLOCK;
     }
     this.#next = epoch + 1;

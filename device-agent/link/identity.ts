@@ -6,7 +6,8 @@
 import { mkdir, readdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { isMissing, syncDirectory } from './durable-file.js';
+import { syncDirectory } from '../lib/atomic-file.js';
+import { orMissing } from '../lib/errno.js';
 
 /** Where the hub is; kept from joining, so that a device starts without asking anybody. */
 export const hubAddressSchema = z.object({
@@ -33,13 +34,8 @@ const FILES = { key: 'key.pem', certificate: 'cert.pem', ca: 'ca.pem', hub: 'hub
 /** The identity in `dataDir`, or undefined when this device has never joined. Throws when it is damaged. */
 export async function loadIdentity(dataDir: string): Promise<DeviceIdentity | undefined> {
   const directory = join(dataDir, 'identity');
-  let hub: string;
-  try {
-    hub = await readFile(join(directory, FILES.hub), 'utf8');
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
+  const hub = await orMissing(readFile(join(directory, FILES.hub), 'utf8'));
+  if (hub === undefined) return undefined;
   const parsed = hubAddressSchema.safeParse(parseJson(hub, join(directory, FILES.hub)));
   if (!parsed.success) {
     throw new Error(`${join(directory, FILES.hub)} is damaged; remove ${directory} and join again`, {
@@ -59,7 +55,7 @@ export async function loadIdentity(dataDir: string): Promise<DeviceIdentity | un
 export async function saveIdentity(dataDir: string, identity: DeviceIdentity): Promise<void> {
   await mkdir(dataDir, { recursive: true });
   const link = join(dataDir, 'identity');
-  const previous = await currentTarget(link);
+  const previous = await orMissing(readlink(link));
   const name = `.identity-${previous === '.identity-a' ? 'b' : 'a'}`;
   const directory = join(dataDir, name);
   await rm(directory, { recursive: true, force: true });
@@ -83,15 +79,6 @@ async function removeOthers(dataDir: string, keep: string): Promise<void> {
     if (/^\.identity-[ab]$/.test(entry) && entry !== keep) {
       await rm(join(dataDir, entry), { recursive: true, force: true });
     }
-  }
-}
-
-async function currentTarget(link: string): Promise<string | undefined> {
-  try {
-    return await readlink(link);
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
   }
 }
 

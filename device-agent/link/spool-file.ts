@@ -6,7 +6,9 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '#protocol/lib/logger.js';
 import { type PodReport, podReportSchema } from '#protocol/link/report.js';
-import { isMissing, writeDurably } from './durable-file.js';
+import { writeFileAtomic } from '../lib/atomic-file.js';
+import { orMissing } from '../lib/errno.js';
+import { TEMPORARY_SUFFIX } from '../lib/state-dir.js';
 
 export interface SpoolEntry {
   readonly sequence: number;
@@ -32,16 +34,10 @@ export class SpoolDirectory {
   ): Promise<{ directory: SpoolDirectory; entries: SpoolEntry[] }> {
     await mkdir(path, { recursive: true, mode: 0o700 });
     const idPath = join(path, 'id');
-    let id: string;
-    try {
-      id = (await readFile(idPath, 'utf8')).trim();
-    } catch (error) {
-      if (!isMissing(error)) throw error;
-      id = '';
-    }
+    let id = (await orMissing(readFile(idPath, 'utf8')))?.trim() ?? '';
     if (!/^[a-z0-9-]{8,64}$/.test(id)) {
       id = newId();
-      await writeDurably(idPath, `${id}\n`);
+      await writeFileAtomic(idPath, `${id}\n`);
     }
     const directory = new SpoolDirectory(path, id);
     const entries: SpoolEntry[] = [];
@@ -49,7 +45,7 @@ export class SpoolDirectory {
       const sequence = Number(ENTRY.exec(name)?.[1] ?? Number.NaN);
       if (Number.isNaN(sequence)) {
         // A temporary file is an entry whose writing was cut short: it was never promised to anybody.
-        if (name.endsWith('.tmp')) await rm(join(path, name), { force: true });
+        if (name.endsWith(TEMPORARY_SUFFIX)) await rm(join(path, name), { force: true });
         continue;
       }
       const report = await directory.#read(name);
@@ -65,13 +61,8 @@ export class SpoolDirectory {
 
   /** Undefined when it is damaged. */
   async #read(name: string): Promise<PodReport | 'gone' | undefined> {
-    let text: string;
-    try {
-      text = await readFile(join(this.#path, name), 'utf8');
-    } catch (error) {
-      if (isMissing(error)) return 'gone';
-      throw error;
-    }
+    const text = await orMissing(readFile(join(this.#path, name), 'utf8'));
+    if (text === undefined) return 'gone';
     let raw: unknown;
     try {
       raw = JSON.parse(text);
@@ -86,7 +77,7 @@ export class SpoolDirectory {
   /** Resolves once the entry survives a power cut. Returns the bytes written. */
   async write(entry: SpoolEntry): Promise<number> {
     const content = JSON.stringify(entry.report);
-    await writeDurably(join(this.#path, `${entry.sequence}.json`), content);
+    await writeFileAtomic(join(this.#path, `${entry.sequence}.json`), content);
     return content.length;
   }
 
@@ -97,16 +88,12 @@ export class SpoolDirectory {
 
   /** Remembers a sequence below which all were used, so that numbers grow although the spool is empty. */
   async writeFloor(sequence: number): Promise<void> {
-    await writeDurably(join(this.#path, 'floor'), `${sequence}\n`);
+    await writeFileAtomic(join(this.#path, 'floor'), `${sequence}\n`);
   }
 
   async readFloor(): Promise<number> {
-    try {
-      const value = Number((await readFile(join(this.#path, 'floor'), 'utf8')).trim());
-      return Number.isSafeInteger(value) && value > 0 ? value : 0;
-    } catch (error) {
-      if (isMissing(error)) return 0;
-      throw error;
-    }
+    const text = await orMissing(readFile(join(this.#path, 'floor'), 'utf8'));
+    const value = Number(text?.trim() ?? 0);
+    return Number.isSafeInteger(value) && value > 0 ? value : 0;
   }
 }

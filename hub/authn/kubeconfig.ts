@@ -3,8 +3,8 @@
  * file is replaced as a whole, mode 0600, and only when it would change, so that tools that watch it rest.
  */
 import { stringify } from 'yaml';
+import { readFileIfPresent, writeFileDurably } from '../lib/files.js';
 import type { KeyPairPem } from './pki/certificates.js';
-import { readFileIfPresent, writePrivateFile } from './pki/key-files.js';
 
 export interface KubeconfigOptions {
   /** 'https://127.0.0.1:6443' */
@@ -44,7 +44,7 @@ export function formatKubeconfig(options: KubeconfigOptions): string {
 /** Writes the kubeconfig to `path`. Resolves once it is on disk. */
 export async function writeKubeconfig(path: string, options: KubeconfigOptions): Promise<void> {
   const text = formatKubeconfig(options);
-  if ((await readFileIfPresent(path)) !== text) await writePrivateFile(path, text);
+  if ((await readFileIfPresent(path)) !== text) await writeFileDurably(path, text);
 }
 
 function base64(text: string): string {

@@ -1,9 +1,8 @@
 /** Reads the admin's credentials from DIR/kubeconfig, as the command line uses them. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { isMissing } from '../lib/files.js';
+import { readFileIfPresent } from '../lib/files.js';
 import { type Answer, type Call, type Credentials, callHub } from '../lib/https-client.js';
 import { CommandError } from './command.js';
 
@@ -19,14 +18,9 @@ const kubeconfigSchema = z.object({
 /** Credentials of the kubeconfig in a data directory. Rejects with a CommandError that says where it looked. */
 export async function readCredentials(dataDir: string): Promise<Credentials> {
   const path = join(dataDir, 'kubeconfig');
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (isMissing(error)) {
-      throw new CommandError(`there is no ${path}; start the hub first, or name its directory with --data`);
-    }
-    throw error;
+  const text = await readFileIfPresent(path);
+  if (text === undefined) {
+    throw new CommandError(`there is no ${path}; start the hub first, or name its directory with --data`);
   }
   const parsed = kubeconfigSchema.safeParse(parse(text));
   if (!parsed.success) throw new CommandError(`${path} is not a kubeconfig of Covey`);

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Clock } from '#protocol/lib/clock.js';
-import { isMissing, syncDirectory } from '../lib/files.js';
+import { isMissing, orMissing, syncDirectory } from '../lib/files.js';
 import { RegistryError } from './errors.js';
 
 const UPLOAD_ID = /^[0-9a-f-]{36}$/;
@@ -49,12 +49,7 @@ export class BlobStore {
 
   /** Size in bytes, or undefined when the blob is not here. */
   async size(digest: string): Promise<number | undefined> {
-    try {
-      return (await stat(this.path(digest))).size;
-    } catch (error) {
-      if (isMissing(error)) return undefined;
-      throw error;
-    }
+    return (await orMissing(stat(this.path(digest))))?.size;
   }
 
   /** A stream of bytes `start` to `end` inclusive. */

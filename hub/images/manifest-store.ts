@@ -8,7 +8,7 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { z } from 'zod';
-import { isMissing, writeFileDurably } from '../lib/files.js';
+import { isMissing, readFileIfPresent, writeFileDurably } from '../lib/files.js';
 import type { BlobStore } from './blob-store.js';
 import { RegistryError } from './errors.js';
 import { isDigest } from './names.js';
@@ -91,7 +91,7 @@ export class ManifestStore {
   /** MANIFEST_UNKNOWN when the repository has no such tag or digest. */
   async get(name: string, reference: string): Promise<StoredManifest> {
     const digest = isDigest(reference) ? reference : await this.#resolve(name, reference);
-    const mediaType = await readOptional(join(this.#manifests(name), digest.slice(7)));
+    const mediaType = (await readFileIfPresent(join(this.#manifests(name), digest.slice(7))))?.trim();
     if (mediaType === undefined) throw unknownManifest(name, reference);
     return { digest, mediaType, bytes: await readFile(this.#blobs.path(digest)) };
   }
@@ -105,7 +105,7 @@ export class ManifestStore {
     }
     await this.get(name, reference);
     for (const tag of await this.tags(name)) {
-      if ((await readOptional(join(this.#tags(name), tag))) === reference)
+      if ((await readFileIfPresent(join(this.#tags(name), tag)))?.trim() === reference)
         await rm(join(this.#tags(name), tag));
     }
     await rm(join(this.#manifests(name), reference.slice(7)), { force: true });
@@ -202,7 +202,7 @@ export class ManifestStore {
   }
 
   async #resolve(name: string, tag: string): Promise<string> {
-    const digest = await readOptional(join(this.#tags(name), tag));
+    const digest = (await readFileIfPresent(join(this.#tags(name), tag)))?.trim();
     if (digest === undefined) throw unknownManifest(name, tag);
     return digest;
   }
@@ -240,15 +240,6 @@ function parse(bytes: Buffer): ManifestDocument {
     throw new RegistryError('MANIFEST_INVALID', 'a manifest needs "layers", an index "manifests"');
   }
   return result.data;
-}
-
-async function readOptional(path: string): Promise<string | undefined> {
-  try {
-    return (await readFile(path, 'utf8')).trim();
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
 }
 
 function unknownManifest(name: string, reference: string): RegistryError {

@@ -1,13 +1,30 @@
 /**
  * Files that survive a power cut: written beside their place, synced, renamed, and the directory synced.
- * A reader sees the old content or the new, never a part.
+ * A reader sees the old content or the new, never a part. What a crash leaves behind ends in `.tmp` and is
+ * nobody's file.
  */
-import { open, rename } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** Whether an error says that a file or directory does not exist. */
 export function isMissing(error: unknown): boolean {
   return error instanceof Error && (error as NodeJS.ErrnoException).code === 'ENOENT';
+}
+
+/** Awaits `promise`; a file or directory that does not exist gives undefined. */
+export async function orMissing<T>(promise: Promise<T>): Promise<T | undefined> {
+  try {
+    return await promise;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+/** The text of a file, or undefined when there is none. */
+export function readFileIfPresent(path: string): Promise<string | undefined> {
+  return orMissing(readFile(path, 'utf8'));
 }
 
 /** Syncs a directory, so that names created or removed in it are durable. */
@@ -20,16 +37,25 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-/** Replaces a file's content durably. `mode` is that of the new file (0600 unless given). */
+/**
+ * Replaces a file's content; resolves once it is on disk. `mode` is that of the new file from its creation
+ * (0600 unless given). Of writers at the same time one wins whole. Errors are those of node:fs; the old
+ * content stays then.
+ */
 export async function writeFileDurably(path: string, data: string | Uint8Array, mode = 0o600): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`;
-  const file = await open(temporary, 'w', mode);
+  const temporary = `${path}.${randomUUID()}.tmp`;
   try {
-    await file.writeFile(data);
-    await file.sync();
-  } finally {
-    await file.close();
+    const file = await open(temporary, 'wx', mode);
+    try {
+      await file.writeFile(data);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
   }
-  await rename(temporary, path);
   await syncDirectory(dirname(path));
 }

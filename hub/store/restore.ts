@@ -9,8 +9,8 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { createGunzip } from 'node:zlib';
 import { z } from 'zod';
+import { isMissing, syncDirectory } from '../lib/files.js';
 import { BACKUP_MAGIC, BACKUP_VERSION, type BackupSummary, REVISION_JUMP } from './backup.js';
-import { syncDirectory } from './durable-file.js';
 import { LAYOUT_VERSION, logKey } from './keys.js';
 import { type Database, diskError, openDatabase } from './level-database.js';
 import { initialise } from './level-scan.js';
@@ -62,7 +62,7 @@ async function assertEmpty(directory: string): Promise<void> {
   try {
     names = await readdir(directory);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
+    if (isMissing(error)) return;
     throw diskError(directory, error);
   }
   if (names.length === 0) return;

@@ -16,9 +16,9 @@
  * rotate, prepend a key to the file and restart; a value is sealed with the new key when it is next written.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { z } from 'zod';
-import { writeFileDurably } from './durable-file.js';
+import { readFileIfPresent, writeFileDurably } from '../lib/files.js';
 import { StoreError } from './store.js';
 
 export interface Sealing {
@@ -98,11 +98,8 @@ const keyFileSchema = z.object({
  * StoreError DAMAGED when the file is not a key file, or others than its owner may read it.
  */
 export async function loadSealingKeys(file: string): Promise<readonly SealingKey[]> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if (!(error instanceof Error) || !('code' in error) || error.code !== 'ENOENT') throw error;
+  const text = await readFileIfPresent(file);
+  if (text === undefined) {
     const key = { id: randomBytes(6).toString('hex'), secret: randomBytes(32) };
     const content = { keys: [{ id: key.id, secret: key.secret.toString('base64') }] };
     await writeFileDurably(file, `${JSON.stringify(content, undefined, 2)}\n`);

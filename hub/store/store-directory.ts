@@ -11,11 +11,11 @@
  *                  log. Otherwise blank. A torn write of it reads as blank: the batch was then neither
  *                  acknowledged nor refused.
  */
-import { mkdir, open, readFile } from 'node:fs/promises';
+import { mkdir, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { z } from 'zod';
-import { syncDirectory, writeFileDurably } from './durable-file.js';
+import { readFileIfPresent, syncDirectory, writeFileDurably } from '../lib/files.js';
 import { damaged } from './errors.js';
 import { LAYOUT_VERSION } from './keys.js';
 import { StoreError } from './store.js';
@@ -57,7 +57,7 @@ export class StoreDirectory {
 
   /** The mark; undefined in a directory that was never a store. UNKNOWN_LAYOUT for another layout, DAMAGED. */
   async readMark(): Promise<Mark | undefined> {
-    const text = await readIfPresent(this.#markFile);
+    const text = await readFileIfPresent(this.#markFile);
     if (text === undefined) return undefined;
     try {
       const { layout } = layoutSchema.parse(JSON.parse(text));
@@ -76,7 +76,7 @@ export class StoreDirectory {
 
   /** The revision above which records are void; undefined when there is none. Makes the file if missing. */
   async readRollback(): Promise<number | undefined> {
-    const text = await readIfPresent(this.#rollbackFile);
+    const text = await readFileIfPresent(this.#rollbackFile);
     if (text === undefined) {
       await writeFileDurably(this.#rollbackFile, Buffer.alloc(ROLLBACK_BYTES, ' '));
       return undefined;
@@ -125,13 +125,4 @@ export function assertLayout(where: string, layout: unknown): void {
 
 function checksum(digits: string): string {
   return crc32(digits).toString(16).padStart(8, '0');
-}
-
-async function readIfPresent(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
 }

@@ -14,6 +14,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { orMissing } from '../lib/files.js';
 
 export interface TableChecksum {
   readonly name: string;
@@ -91,31 +92,22 @@ export class TableChecksums {
   }
 
   async #currentManifest(): Promise<string> {
-    return (await unlessMissing(readFile(join(this.#directory, 'CURRENT'), 'utf8')))?.trim() ?? '';
+    return (await orMissing(readFile(join(this.#directory, 'CURRENT'), 'utf8')))?.trim() ?? '';
   }
 
   async #tables(): Promise<string[]> {
-    const names = (await unlessMissing(readdir(this.#directory))) ?? [];
+    const names = (await orMissing(readdir(this.#directory))) ?? [];
     return names.filter((name) => TABLE.test(name));
   }
 
   /** undefined when the table does not exist. */
   async #compute(name: string): Promise<TableChecksum | undefined> {
-    const content = await unlessMissing(readFile(join(this.#directory, name)));
+    const content = await orMissing(readFile(join(this.#directory, name)));
     return content === undefined ? undefined : { name, bytes: content.length, crc: crc32(content) };
   }
 
   async #identity(name: string): Promise<string | undefined> {
-    const found = await unlessMissing(stat(join(this.#directory, name), { bigint: true }));
+    const found = await orMissing(stat(join(this.#directory, name), { bigint: true }));
     return found === undefined ? undefined : `${found.ino} ${found.size} ${found.mtimeNs} ${found.ctimeNs}`;
-  }
-}
-
-async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
-  try {
-    return await work;
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
   }
 }

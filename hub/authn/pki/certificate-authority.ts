@@ -5,8 +5,10 @@
  * directory means that every device must join again, so it belongs in a backup.
  */
 import { X509Certificate } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '#protocol/lib/clock.js';
+import { readFileIfPresent, writeFileDurably } from '../../lib/files.js';
 import {
   type CertificateFacts,
   canonicalName,
@@ -22,7 +24,6 @@ import {
   type Subject,
 } from './certificates.js';
 import { DeviceLedger } from './device-ledger.js';
-import { ensurePrivateDirectory, readFileIfPresent, writePrivateFile } from './key-files.js';
 
 const DAY = 24 * 3600 * 1000;
 /** Boards without a clock battery start in the past: certificates are valid from a day before their issue. */
@@ -80,7 +81,7 @@ export class CertificateAuthority {
   /** Loads the authority of a directory, or makes one. Throws when half of it is missing or it does not fit. */
   static async open(options: CertificateAuthorityOptions): Promise<CertificateAuthority> {
     const { directory, clock } = options;
-    await ensurePrivateDirectory(directory);
+    await mkdir(directory, { recursive: true, mode: 0o700 });
     const certificatePath = join(directory, 'ca.crt');
     const keyPath = join(directory, 'ca.key');
     const [certificate, privateKey] = await Promise.all([
@@ -97,8 +98,8 @@ export class CertificateAuthority {
       const now = clock.now();
       const notAfter = now + (options.authorityLifetimeMs ?? 3650 * DAY);
       pair = await createAuthority('covey-ca', { notBefore: now - BACKDATE, notAfter });
-      await writePrivateFile(keyPath, pair.privateKey);
-      await writePrivateFile(certificatePath, pair.certificate);
+      await writeFileDurably(keyPath, pair.privateKey);
+      await writeFileDurably(certificatePath, pair.certificate);
     }
     const issuer = await loadIssuer(pair).catch((cause: unknown) => {
       throw new Error(`${certificatePath} and ${keyPath} are not a certification authority`, { cause });
@@ -162,8 +163,8 @@ export class CertificateAuthority {
       if (this.#stillGood(pair, subject, names)) return pair;
     }
     const pair = await issuePair(this.#issuer, { subject, usage, names, ...this.#validity(undefined) });
-    await writePrivateFile(keyPath, pair.privateKey);
-    await writePrivateFile(certificatePath, pair.certificate);
+    await writeFileDurably(keyPath, pair.privateKey);
+    await writeFileDurably(certificatePath, pair.certificate);
     return pair;
   }
 

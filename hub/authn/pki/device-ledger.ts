@@ -5,7 +5,7 @@
  * keeps at most its eight newest: an older one is revoked when a ninth is issued.
  */
 import type { Clock } from '#protocol/lib/clock.js';
-import { readFileIfPresent, writePrivateFile } from './key-files.js';
+import { readFileIfPresent, writeFileDurably } from '../../lib/files.js';
 
 const MAX_PER_DEVICE = 8;
 
@@ -89,7 +89,7 @@ export class DeviceLedger {
         devices: Object.fromEntries(this.#devices),
         revoked: Object.fromEntries(this.#revoked),
       };
-      return writePrivateFile(this.#path, `${JSON.stringify(file)}\n`);
+      return writeFileDurably(this.#path, `${JSON.stringify(file)}\n`);
     };
     // A failed write is its own caller's error; the next one still gets its turn.
     const turn = this.#writing.then(write, write);

@@ -1,16 +1,17 @@
 /** The key that signs service-account tokens: made at the first start, kept in a file of mode 0600. */
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ensurePrivateDirectory, readFileIfPresent, writePrivateFile } from './key-files.js';
+import { readFileIfPresent, writeFileDurably } from '../../lib/files.js';
 
 /** Loads or makes `service-account.key` (EC P-256) in a directory. Throws when the file is no such key. */
 export async function openSigningKey(directory: string): Promise<KeyObject> {
-  await ensurePrivateDirectory(directory);
+  await mkdir(directory, { recursive: true, mode: 0o700 });
   const path = join(directory, 'service-account.key');
   const text = await readFileIfPresent(path);
   if (text === undefined) {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    await writePrivateFile(path, privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
+    await writeFileDurably(path, privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
     return privateKey;
   }
   let key: KeyObject;
