@@ -49,11 +49,10 @@ function addSource(
   const { prefix = '', configMapRef, secretRef } = source;
   const reference = configMapRef ?? secretRef;
   if (reference === undefined) return;
-  const [kind, objects] =
+  const [kind, data] =
     configMapRef === undefined
-      ? (['secret', resolved.secrets] as const)
-      : (['configmap', resolved.configMaps] as const);
-  const data = objects[reference.name ?? ''];
+      ? (['secret', resolved.secrets[reference.name ?? '']] as const)
+      : (['configmap', textOf(resolved, reference.name ?? '')] as const);
   if (data === undefined) {
     if (reference.optional === true) return;
     throw new ContainerConfigError(`${kind} "${reference.name ?? ''}" not found`);
@@ -62,6 +61,14 @@ function addSource(
     const name = prefix + key;
     if (ENV_NAME.test(name)) env.set(name, decode(bytes));
   }
+}
+
+/** The ConfigMap's text; binary data is for volumes only. */
+function textOf(resolved: ResolvedInputs, name: string): Readonly<Record<string, string>> | undefined {
+  const data = resolved.configMaps[name];
+  const binary = resolved.binaryKeys?.[name];
+  if (data === undefined || binary === undefined) return data;
+  return Object.fromEntries(Object.entries(data).filter(([key]) => !binary.includes(key)));
 }
 
 function variableValue(
@@ -85,9 +92,21 @@ function variableValue(
     return value;
   }
   if (source.configMapKeyRef !== undefined)
-    return keyValue('configmap', 'ConfigMap', input.resolved.configMaps, source.configMapKeyRef, input);
+    return keyValue(
+      'configmap',
+      'ConfigMap',
+      textOf(input.resolved, source.configMapKeyRef.name ?? ''),
+      source.configMapKeyRef,
+      input,
+    );
   if (source.secretKeyRef !== undefined)
-    return keyValue('secret', 'Secret', input.resolved.secrets, source.secretKeyRef, input);
+    return keyValue(
+      'secret',
+      'Secret',
+      input.resolved.secrets[source.secretKeyRef.name ?? ''],
+      source.secretKeyRef,
+      input,
+    );
   throw new ContainerConfigError(
     `environment variable ${variable.name} has a source that this device does not support`,
   );
@@ -96,12 +115,11 @@ function variableValue(
 function keyValue(
   kind: string,
   title: string,
-  objects: ResolvedInputs['configMaps'],
+  data: Readonly<Record<string, string>> | undefined,
   reference: { name?: string | undefined; key: string; optional?: boolean | undefined },
   input: EnvInput,
 ): string | undefined {
   const { name = '', key, optional } = reference;
-  const data = objects[name];
   if (data === undefined) {
     if (optional === true) return undefined;
     throw new ContainerConfigError(`${kind} "${name}" not found`);

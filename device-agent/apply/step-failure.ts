@@ -8,6 +8,9 @@ import { ContainerConfigError } from './env.js';
 
 const BACKOFF = { initialMs: 1_000, maxMs: 60_000, jitter: 0.2 };
 
+/** Reasons of the runtime that a container's status shows as they are. */
+const STATUS_REASONS = new Set(['CreateContainerError', 'CreateContainerConfigError', 'RunContainerError']);
+
 export interface StepFailureEvent {
   /** Name of the container, '' for the pod. */
   readonly container: string;
@@ -74,11 +77,7 @@ export function failureEvent(step: Step, error: unknown): StepFailureEvent {
 function failureReason(step: Step, error: unknown): string {
   if (error instanceof ContainerConfigError || error instanceof VolumeError)
     return 'CreateContainerConfigError';
-  if (
-    error instanceof RuntimeError &&
-    (error.reason === 'CreateContainerError' || error.reason === 'RunContainerError')
-  )
-    return error.reason;
+  if (error instanceof RuntimeError && STATUS_REASONS.has(error.reason)) return error.reason;
   if (step.action === 'start-container') return 'RunContainerError';
   return 'CreateContainerError';
 }

@@ -90,7 +90,7 @@ function chooseGroup(
 }
 
 function refused(message: string): RuntimeError {
-  return new RuntimeError('CreateContainerError', message);
+  return new RuntimeError('CreateContainerConfigError', message);
 }
 
 const isNumber = (text: string): boolean => /^\d{1,10}$/.test(text);

@@ -13,6 +13,7 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../lib/atomic-file.js';
 import { orMissing } from '../lib/errno.js';
+import { KeyedMutex } from '../lib/keyed-mutex.js';
 import type { OciConfig } from './oci-types.js';
 import type { ContainerKey } from './runtime.js';
 
@@ -30,6 +31,8 @@ export class RunFiles {
   readonly persist: string;
   readonly ociState: string;
   readonly execs: string;
+  /** One writer of a mark at a time: whoever starts a container and whoever looks at it may both set one. */
+  readonly #marks = new KeyedMutex();
 
   constructor(runDir: string) {
     this.containers = join(runDir, 'containers');
@@ -75,7 +78,7 @@ export class RunFiles {
   }
 
   async markStarted(id: string, at: number): Promise<void> {
-    await writeFileAtomic(join(this.bundle(id), 'started'), String(at), { durable: false });
+    await this.#mark(join(this.bundle(id), 'started'), String(at));
   }
 
   async exit(id: string): Promise<{ code: number; finishedAt: number } | undefined> {
@@ -88,7 +91,7 @@ export class RunFiles {
 
   /** Stands in for conmon when it died before it could write the code. */
   async writeExit(id: string, code: number): Promise<void> {
-    await writeFileAtomic(join(this.exits, id), String(code), { durable: false });
+    await this.#mark(join(this.exits, id), String(code));
   }
 
   async oomMarked(id: string): Promise<boolean> {
@@ -99,6 +102,10 @@ export class RunFiles {
   }
 
   async markOom(id: string): Promise<void> {
-    await writeFileAtomic(join(this.persist, id, 'oom'), '', { durable: false });
+    await this.#mark(join(this.persist, id, 'oom'), '');
+  }
+
+  async #mark(path: string, text: string): Promise<void> {
+    await this.#marks.run(path, () => writeFileAtomic(path, text, { durable: false }));
   }
 }

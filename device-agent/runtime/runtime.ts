@@ -124,6 +124,7 @@ export interface PodLimits {
 
 export type RuntimeErrorReason =
   | 'CreateContainerError'
+  | 'CreateContainerConfigError'
   | 'RunContainerError'
   | 'NotFound'
   | 'ExecFailed'

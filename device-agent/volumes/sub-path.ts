@@ -1,9 +1,10 @@
 /**
  * subPath mounts that a container cannot trick with links: the path is walked one directory at a time by open
- * handles that refuse links, and what was reached is pinned by a bind mount of that very handle.
+ * handles, what was reached is pinned by a bind mount of that very handle, and a link is followed only inside
+ * the volume (the files of a configMap are links), by walking its target in the same way.
  */
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readlink } from 'node:fs/promises';
 import { runCommand } from '../lib/command.js';
 import { hasErrno } from '../lib/errno.js';
 import { isMountPoint } from '../lib/mounts.js';
@@ -11,50 +12,86 @@ import { VolumeError } from './volumes.js';
 
 /** Linux's O_PATH, which Node does not name: a handle that only stands for a place. */
 const O_PATH = 0o10000000;
+const MAX_LINKS = 40;
 
 /** Mounts `subPath` of `volume` on `target`; missing directories are made. Rejects with VolumeError. */
 export async function mountSubPath(volume: string, subPath: string, target: string): Promise<void> {
-  const parts = subPath.split('/').filter((part) => part !== '' && part !== '.');
+  const parts = subPath.split('/').filter(isStep);
   if (subPath.startsWith('/') || parts.includes('..') || subPath.includes('\0'))
     throw new VolumeError(`subPath "${subPath}" must be relative and without ".."`);
   if (await isMountPoint(target)) return;
-  let place = await open(volume, O_PATH | constants.O_DIRECTORY);
+  // From the volume's root down to the place reached.
+  const places = [await open(volume, O_PATH | constants.O_DIRECTORY)];
   try {
-    for (const [index, part] of parts.entries()) {
-      const next = await step(place, part, index === parts.length - 1, subPath);
-      await place.close();
-      place = next;
-    }
+    await walk(places, parts, subPath);
+    const place = last(places);
     const isDirectory = (await place.stat()).isDirectory();
     if (isDirectory) await mkdir(target, { recursive: true });
     else await (await open(target, 'a')).close();
     await runCommand('mount', ['--no-canonicalize', '--bind', `/proc/${process.pid}/fd/${place.fd}`, target]);
   } finally {
-    await place.close();
+    for (const place of places) await place.close();
   }
 }
 
-/** Opens `part` below `place`, makes it when it is not there, refuses links. */
-async function step(place: FileHandle, part: string, last: boolean, subPath: string): Promise<FileHandle> {
-  const path = `/proc/self/fd/${place.fd}/${part}`;
+async function walk(places: FileHandle[], parts: readonly string[], subPath: string): Promise<void> {
+  const pending = [...parts];
+  const refuse = (part: string, why: string) => new VolumeError(`subPath "${subPath}": "${part}" is ${why}`);
+  for (let links = 0; pending.length > 0; ) {
+    const part = pending.shift() as string;
+    if (part === '..') {
+      await places.pop()?.close();
+      continue;
+    }
+    const place = last(places);
+    const next = await enter(place, part);
+    const info = await next.stat();
+    if (info.isSymbolicLink()) {
+      await next.close();
+      links += 1;
+      const steps = (await readlink(pathBelow(place, part))).split('/');
+      // Absolute links mean the container's root, which is not the volume's.
+      if (steps[0] === '' || leaves(steps.filter(isStep), places.length - 1))
+        throw refuse(part, 'a link out of the volume');
+      if (links > MAX_LINKS) throw refuse(part, 'a link in a circle');
+      pending.unshift(...steps.filter(isStep));
+      continue;
+    }
+    places.push(next);
+    if (pending.length > 0 && !info.isDirectory()) throw refuse(part, 'no directory');
+  }
+}
+
+/** Opens `part` below `place`, makes a directory when it is not there; a link opens as the link itself. */
+async function enter(place: FileHandle, part: string): Promise<FileHandle> {
+  const path = pathBelow(place, part);
   const flags = O_PATH | constants.O_NOFOLLOW;
-  let next: FileHandle;
   try {
-    next = await open(path, flags);
+    return await open(path, flags);
   } catch (error) {
     if (!hasErrno(error, 'ENOENT')) throw error;
-    await mkdir(path, { mode: 0o755 }).catch((second: unknown) => {
-      if (!hasErrno(second, 'EEXIST')) throw second;
-    });
-    next = await open(path, flags);
   }
-  const info = await next.stat();
-  // With O_PATH and O_NOFOLLOW a link opens as the link itself.
-  if (info.isSymbolicLink() || (!last && !info.isDirectory())) {
-    await next.close();
-    throw new VolumeError(
-      `subPath "${subPath}": "${part}" is ${info.isSymbolicLink() ? 'a link' : 'no directory'}`,
-    );
+  await mkdir(path, { mode: 0o755 }).catch((error: unknown) => {
+    if (!hasErrno(error, 'EEXIST')) throw error;
+  });
+  return open(path, flags);
+}
+
+/** Whether these steps, begun `depth` directories below the root, go above the root. */
+function leaves(steps: readonly string[], depth: number): boolean {
+  let now = depth;
+  for (const step of steps) {
+    now += step === '..' ? -1 : 1;
+    if (now < 0) return true;
   }
-  return next;
+  return false;
+}
+
+const isStep = (part: string): boolean => part !== '' && part !== '.';
+const pathBelow = (place: FileHandle, part: string): string => `/proc/self/fd/${place.fd}/${part}`;
+
+function last(places: readonly FileHandle[]): FileHandle {
+  const place = places.at(-1);
+  if (place === undefined) throw new TypeError('a walk has left its root');
+  return place;
 }

@@ -31,9 +31,13 @@ export function resolveInputs(pod: Pod, sources: Sources): Omit<ResolvedInputs, 
   const references = podReferences(pod);
   const namespace = pod.metadata.namespace ?? '';
   const configMaps: ResolvedInputs['configMaps'] = {};
+  const binaryKeys: NonNullable<ResolvedInputs['binaryKeys']> = {};
   for (const name of references.configMaps) {
     const found = sources.configMap(`${namespace}/${name}`);
-    if (found !== undefined) configMaps[name] = configMapBytes(found);
+    if (found === undefined) continue;
+    configMaps[name] = configMapBytes(found);
+    const binary = Object.keys(found.binaryData ?? {});
+    if (binary.length > 0) binaryKeys[name] = binary;
   }
   const secrets: ResolvedInputs['secrets'] = {};
   for (const name of references.secrets) {
@@ -44,7 +48,8 @@ export function resolveInputs(pod: Pod, sources: Sources): Omit<ResolvedInputs, 
     const found = sources.secret(`${namespace}/${name}`);
     return found === undefined ? [] : pullCredentialsOf(found);
   });
-  return { configMaps, secrets, pullCredentials };
+  const binary = Object.keys(binaryKeys).length === 0 ? {} : { binaryKeys };
+  return { configMaps, secrets, ...binary, pullCredentials };
 }
 
 function configMapBytes(configMap: ConfigMap): Record<string, string> {

@@ -15,6 +15,8 @@ const keyedBytesSchema = z.record(z.string(), z.string());
 export const resolvedSchema = z.object({
   configMaps: z.record(z.string(), keyedBytesSchema),
   secrets: z.record(z.string(), keyedBytesSchema),
+  /** ConfigMap → its keys that are binaryData: files of volumes, but never environment variables. */
+  binaryKeys: z.record(z.string(), z.array(z.string())).optional(),
   /** Mounted at /var/run/secrets/kubernetes.io/serviceaccount unless the pod opts out. */
   serviceAccount: z.object({ name: z.string(), token: z.string(), caCertificate: z.string() }).optional(),
   /** From imagePullSecrets, by registry host. */

@@ -63,6 +63,7 @@ test('what exists is resolved to bytes, what does not is left out', () => {
   assert.deepEqual(resolved, {
     configMaps: { volume: { raw: 'AAE=', key: 'dmFsdWU=' } },
     secrets: { hidden: { key: 'c2VjcmV0' } },
+    binaryKeys: { volume: ['raw'] },
     pullCredentials: [],
   });
 });

@@ -222,6 +222,12 @@ test('a subPath is made, pinned, and cannot be led out of the volume by links', 
   await writeFile(join(volume, 'single'), 'file');
   assert.equal(await readFile(await f.volumes.subPath(UID, volume, 'single', 'app-1'), 'utf8'), 'file');
   await symlink('/etc', join(volume, 'evil'));
+  await symlink('a/../../../etc', join(volume, 'climber'));
+  await symlink('round', join(volume, 'round'));
+  await assert.rejects(f.volumes.subPath(UID, volume, 'climber', 'app-4'), /"climber" is a link out of/);
+  await assert.rejects(f.volumes.subPath(UID, volume, 'round', 'app-4'), /"round" is a link in a circle/);
+  await symlink('a/./b/../b/x', join(volume, 'inside'));
+  assert.equal(await readFile(await f.volumes.subPath(UID, volume, 'inside', 'app-5'), 'utf8'), 'x');
   await assert.rejects(f.volumes.subPath(UID, volume, 'evil/x', 'app-2'), /"evil" is a link/);
   await assert.rejects(f.volumes.subPath(UID, volume, 'evil', 'app-2'), /"evil" is a link/);
   await assert.rejects(f.volumes.subPath(UID, volume, '../..', 'app-3'), /without "\.\."/);
