@@ -9,7 +9,7 @@ import type { Pod } from '#protocol/core/v1/pod.js';
 import { FLEET_GROUP, FLEET_IDENTITY } from '#protocol/fleet/v1alpha1/well-known.js';
 import { ApiError } from '#protocol/meta/status.js';
 import { deviceNameOf } from '../authz/device.js';
-import { deepEqual } from '../registry/deep-equal.js';
+import { sameJson } from '../lib/same-json.js';
 import type { AdmissionAttributes, ValidatingPlugin } from './plugin.js';
 
 export type PodLookup = (namespace: string, name: string) => Promise<Readonly<Pod> | undefined>;
@@ -62,7 +62,7 @@ function checkNode(attributes: AdmissionAttributes, device: string): void {
   if (attributes.operation !== 'UPDATE') return;
   const node = attributes.object as Node;
   const old = attributes.oldObject as Readonly<Node>;
-  if (!deepEqual(node.spec.taints ?? [], old.spec.taints ?? [])) {
+  if (!sameJson(node.spec.taints ?? [], old.spec.taints ?? [])) {
     throw refusal(attributes, `device ${JSON.stringify(device)} is not allowed to modify taints`);
   }
 }

@@ -1,5 +1,7 @@
 /** `covey devices`: lists the fleet, revokes a device's certificate, or removes a device. */
+
 import { z } from 'zod';
+import { PATCH_CONTENT_TYPE } from '#protocol/meta/patch-type.js';
 import { UsageError } from '../lib/arguments.js';
 import type { Command } from './command.js';
 import { callApi, readCredentials } from './credentials.js';
@@ -33,7 +35,7 @@ export const devicesCommand: Command = {
     await callApi(credentials, {
       method: 'PATCH',
       path,
-      headers: { 'Content-Type': 'application/merge-patch+json' },
+      headers: { 'Content-Type': PATCH_CONTENT_TYPE.merge },
       body: JSON.stringify({ spec: { revoked: true } }),
     });
     if (action === 'remove') {

@@ -5,6 +5,7 @@
  * Every failure is an ApiError (protocol/meta/status.ts).
  */
 import type { KubernetesObject } from '#protocol/meta/object-meta.js';
+import type { PatchKind } from '#protocol/meta/patch-type.js';
 import type { WatchEvent } from '#protocol/meta/watch-event.js';
 
 /** Names a resource by its wire coordinates; the catalogue (protocol/kinds.ts) knows the rest. */
@@ -44,8 +45,6 @@ export interface DeleteParams {
   readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
 }
 
-export type PatchType = 'json' | 'merge' | 'strategic';
-
 export interface ResourceClient<T extends KubernetesObject> {
   get(name: string, namespace?: string): Promise<T>;
   list(params?: ListParams): Promise<ListOf<T>>;
@@ -67,7 +66,7 @@ export interface ResourceClient<T extends KubernetesObject> {
   patch(
     name: string,
     namespace: string | undefined,
-    type: PatchType,
+    type: PatchKind,
     patch: unknown,
     subresource?: string,
   ): Promise<T>;

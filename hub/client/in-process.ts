@@ -3,7 +3,9 @@
  * admitted and validated under the client's identity, but its body and its answer stay objects: nothing is
  * encoded, and what comes back is the frozen object that everybody shares.
  */
+
 import type { KubernetesObject } from '#protocol/meta/object-meta.js';
+import { PATCH_CONTENT_TYPE, type PatchKind } from '#protocol/meta/patch-type.js';
 import { ApiError } from '#protocol/meta/status.js';
 import type { UserInfo } from '#protocol/meta/user-info.js';
 import type { WatchEvent } from '#protocol/meta/watch-event.js';
@@ -13,7 +15,6 @@ import type {
   DeleteParams,
   ListOf,
   ListParams,
-  PatchType,
   ResourceClient,
   ResourceId,
   WatchParams,
@@ -25,12 +26,6 @@ export interface InProcessClientOptions {
   readonly user: UserInfo;
   readonly newRequestId: () => string;
 }
-
-const PATCH_CONTENT_TYPES: Readonly<Record<PatchType, string>> = {
-  json: 'application/json-patch+json',
-  merge: 'application/merge-patch+json',
-  strategic: 'application/strategic-merge-patch+json',
-};
 
 const JSON_TYPE = 'application/json';
 
@@ -140,11 +135,11 @@ class InProcessResource<T extends KubernetesObject> implements ResourceClient<T>
   async patch(
     name: string,
     namespace: string | undefined,
-    type: PatchType,
+    type: PatchKind,
     patch: unknown,
     subresource = '',
   ): Promise<T> {
-    const contentType = PATCH_CONTENT_TYPES[type];
+    const contentType = PATCH_CONTENT_TYPE[type];
     return stored<T>(
       await this.#call({
         method: 'PATCH',

@@ -1,20 +1,18 @@
 /** What controllers ask of a pod: is it active, ready, available, and since when. Times are milliseconds since the epoch. */
+
 import type { Pod } from '#protocol/core/v1/pod.js';
+import { hasEnded } from '#protocol/core/v1/pod-status.js';
 import { POD_CONDITION } from '#protocol/core/v1/well-known.js';
-import { findCondition } from '#protocol/meta/condition.js';
+import { findCondition, isConditionTrue } from '#protocol/meta/condition.js';
 import { parseTime } from '#protocol/meta/time.js';
 
 /** Counts towards its owner's replicas: not ended and not being deleted. */
 export function isActive(pod: Pod): boolean {
-  return !hasEnded(pod) && pod.metadata.deletionTimestamp === undefined;
-}
-
-export function hasEnded(pod: Pod): boolean {
-  return pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed';
+  return !hasEnded(pod.status) && pod.metadata.deletionTimestamp === undefined;
 }
 
 export function isReady(pod: Pod): boolean {
-  return findCondition(pod.status.conditions, POD_CONDITION.ready)?.status === 'True';
+  return isConditionTrue(pod.status.conditions, POD_CONDITION.ready);
 }
 
 /** When the pod became ready; undefined while it is not. */

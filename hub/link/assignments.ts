@@ -4,15 +4,15 @@
  * it says that they are on its disk. Nothing is kept for a device that is away. Level-based: whatever event
  * is missed or doubled, the comparison of a pod's revision with the device's decides.
  */
+
 import { BY_NODE, byNode } from '#hub/cache/indexes.js';
 import type { InformerFactory } from '#hub/cache/informer-factory.js';
 import { CONFIG_MAPS, DEVICES, PODS, SECRETS, SERVICE_ACCOUNTS } from '#hub/cache/resources.js';
 import type { Informer } from '#hub/cache/types.js';
 import type { EventRecorder } from '#hub/controllers/event-recorder.js';
-import { hasEnded } from '#hub/controllers/pod-state.js';
-import { sameJson } from '#hub/controllers/same-json.js';
 import type { ConfigMap } from '#protocol/core/v1/config-map.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
+import { hasEnded } from '#protocol/core/v1/pod-status.js';
 import type { Secret } from '#protocol/core/v1/secret.js';
 import type { ServiceAccount } from '#protocol/core/v1/service-account.js';
 import type { Device } from '#protocol/fleet/v1alpha1/device.js';
@@ -21,6 +21,7 @@ import type { Logger } from '#protocol/lib/logger.js';
 import { MessageTooLargeError } from '#protocol/link/codec.js';
 import type { LinkCounters } from '#protocol/link/counters.js';
 import { type CadenceClass, failoverClassOf, strictestClass } from '#protocol/link/lease-policy.js';
+import { sameJson } from '../lib/same-json.js';
 import { type PodTokens, tokenIsDue } from './pod-tokens.js';
 import { referenceKeys } from './references.js';
 import {
@@ -130,7 +131,7 @@ export class Assignments implements Disposable {
   classOf(device: string): CadenceClass {
     let known = this.#classes.get(device);
     if (known === undefined) {
-      const active = this.#pods.byIndex(BY_NODE, device).filter((pod) => !hasEnded(pod));
+      const active = this.#pods.byIndex(BY_NODE, device).filter((pod) => !hasEnded(pod.status));
       const fallback = this.#devices.get(device)?.spec.failoverClass;
       known = strictestClass(active.map((pod) => failoverClassOf(pod, fallback)));
       this.#classes.set(device, known);
@@ -290,8 +291,8 @@ export class Assignments implements Disposable {
       await this.#options.finalize(pod);
       return;
     }
-    if (known === undefined && hasEnded(pod)) return;
-    if (known === UNWANTED && hasEnded(pod)) {
+    if (known === undefined && hasEnded(pod.status)) return;
+    if (known === UNWANTED && hasEnded(pod.status)) {
       // Ended by the hub (evicted, given up as lost) while the device still runs it.
       this.#sendRemoval(peer, uid, known);
       return;

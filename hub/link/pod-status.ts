@@ -3,8 +3,11 @@
  * conditions that others wrote (PodScheduled) and fields that only the hub knows; and a pod that has ended
  * does not come back to life.
  */
+
 import type { Pod, PodCondition, PodStatus } from '#protocol/core/v1/pod.js';
+import { hasEnded } from '#protocol/core/v1/pod-status.js';
 import type { PodReport } from '#protocol/link/report.js';
+import { sameJson } from '../lib/same-json.js';
 
 export type ReportVerdict =
   | { readonly verdict: 'write'; readonly status: PodStatus }
@@ -13,17 +16,11 @@ export type ReportVerdict =
   /** The API has ended the pod (evicted, lost): the device must not go on running it. */
   | { readonly verdict: 'ended' };
 
-export function judgeReport(
-  pod: Pod,
-  report: PodReport,
-  same: (a: unknown, b: unknown) => boolean,
-): ReportVerdict {
+export function judgeReport(pod: Pod, report: PodReport): ReportVerdict {
   const { status: current } = pod;
-  const ended = current.phase === 'Succeeded' || current.phase === 'Failed';
-  const reportsEnd = report.status.phase === 'Succeeded' || report.status.phase === 'Failed';
-  if (ended && !reportsEnd) return { verdict: 'ended' };
+  if (hasEnded(current) && !hasEnded(report.status)) return { verdict: 'ended' };
   const status = mergeStatus(current, report.status);
-  return same(status, current) ? { verdict: 'same' } : { verdict: 'write', status };
+  return sameJson(status, current) ? { verdict: 'same' } : { verdict: 'write', status };
 }
 
 export function mergeStatus(current: PodStatus, reported: PodStatus): PodStatus {

@@ -6,7 +6,6 @@
  */
 import { PODS } from '#hub/cache/resources.js';
 import type { Client } from '#hub/client/client.js';
-import { sameJson } from '#hub/controllers/same-json.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
 import { deviceUsername, FLEET_IDENTITY } from '#protocol/fleet/v1alpha1/well-known.js';
 import { backoffDelay } from '#protocol/lib/backoff.js';
@@ -172,7 +171,7 @@ export class Reports implements AsyncDisposable {
   }
 
   async #writeStatus(device: string, pod: Pod, report: PodReport): Promise<void> {
-    const verdict = judgeReport(pod, report, sameJson);
+    const verdict = judgeReport(pod, report);
     if (verdict.verdict === 'same') return;
     if (verdict.verdict === 'ended') {
       if (!report.removed) this.#options.unknown(device, report.uid);

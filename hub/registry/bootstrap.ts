@@ -11,7 +11,7 @@ import type { ClusterRoleBinding } from '#protocol/rbac/v1/cluster-role-binding.
 import { RBAC_GROUP } from '#protocol/rbac/v1/policy-rule.js';
 import { bootstrapBindings, bootstrapRoles } from '../authz/bootstrap-policy.js';
 import { uncovered } from '../authz/rules.js';
-import { deepEqual } from './deep-equal.js';
+import { sameJson } from '../lib/same-json.js';
 import type { Registry, RequestScope, ResourceStorage, Transform } from './resource-storage.js';
 import { systemScope } from './storage-feed.js';
 
@@ -92,7 +92,7 @@ function completeBinding(stored: Readonly<KubernetesObject>, wanted: ClusterRole
   if (isLeftAlone(binding)) return binding;
   const subjects = binding.subjects ?? [];
   const missing = (wanted.subjects ?? []).filter(
-    (subject) => !subjects.some((known) => deepEqual(known, subject)),
+    (subject) => !subjects.some((known) => sameJson(known, subject)),
   );
   return missing.length === 0
     ? binding

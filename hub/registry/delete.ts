@@ -6,9 +6,9 @@
 import type { KubernetesObject } from '#protocol/meta/object-meta.js';
 import { ApiError } from '#protocol/meta/status.js';
 import { formatTime, parseTime } from '#protocol/meta/time.js';
+import { sameJson } from '../lib/same-json.js';
 import type { StoredValue } from '../store/store.js';
 import { admissionAttributes, type ResourceContext } from './context.js';
-import { deepEqual } from './deep-equal.js';
 import { encodeCopy, encodeOwned, objectOf } from './encode.js';
 import { keyOf } from './keys.js';
 import { ownCopy } from './metadata-rules.js';
@@ -88,7 +88,7 @@ export function planDeletion(
     }
   }
   if (isReadyToGo(context, next)) return 'go';
-  return deepEqual(next, current) ? current : next;
+  return sameJson(next, current) ? current : next;
 }
 
 /** Finalizers as a propagation policy wants them; without a policy they stay. */

@@ -6,8 +6,8 @@ import { type FieldError, forbidden } from '#protocol/meta/field-error.js';
 import type { KubernetesObject } from '#protocol/meta/object-meta.js';
 import { ApiError } from '#protocol/meta/status.js';
 import { formatTime } from '#protocol/meta/time.js';
+import { sameJson } from '../lib/same-json.js';
 import type { ResourceContext } from './context.js';
-import { deepEqual } from './deep-equal.js';
 import type { RequestScope } from './resource-storage.js';
 
 /** The copy of an object whose top level and metadata may be written to. */
@@ -118,12 +118,12 @@ export function bumpGeneration(
   const before = old as unknown as Record<string, unknown>;
   for (const key of new Set([...Object.keys(now), ...Object.keys(before)])) {
     if (key === 'metadata' || key === 'status') continue;
-    if (deepEqual(now[key], before[key])) continue;
+    if (sameJson(now[key], before[key])) continue;
     object.metadata.generation = old.metadata.generation + 1;
     return;
   }
   if (context.strategy.generationCountsAnnotations !== true) return;
-  if (deepEqual(object.metadata.annotations, old.metadata.annotations)) return;
+  if (sameJson(object.metadata.annotations, old.metadata.annotations)) return;
   object.metadata.generation = old.metadata.generation + 1;
 }
 

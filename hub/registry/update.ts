@@ -5,10 +5,10 @@
  */
 import type { KubernetesObject } from '#protocol/meta/object-meta.js';
 import { ApiError } from '#protocol/meta/status.js';
+import { sameJson } from '../lib/same-json.js';
 import type { Entry, StoredValue } from '../store/store.js';
 import { admissionAttributes, type ResourceContext } from './context.js';
 import { refuse } from './create.js';
-import { deepEqual } from './deep-equal.js';
 import { encodeCopy, encodeOwned, objectOf, toValue } from './encode.js';
 import { keyOf } from './keys.js';
 import {
@@ -106,7 +106,7 @@ async function write(
     if (scope.dryRun) return encode(store.revision);
     return (await store.delete(entry.key, encode, entry.modRevision)).value;
   }
-  if (deepEqual(object, entry.value.object)) return entry.value;
+  if (sameJson(object, entry.value.object)) return entry.value;
   if (scope.dryRun) return encodeOwned(object)(store.revision);
   return (await store.update(entry.key, encodeOwned(object), entry.modRevision)).value;
 }

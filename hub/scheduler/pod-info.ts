@@ -70,11 +70,6 @@ export function podInfo(pod: Pod): PodInfo {
   };
 }
 
-/** A pod that has ended keeps no resources on its node. */
-export function isTerminal(pod: Pod): boolean {
-  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
-}
-
 /** Adds `:latest` to a name without tag or digest, as nodes report their images. */
 export function imageName(image: string): string {
   return image.includes('@') || image.lastIndexOf(':') > image.lastIndexOf('/') ? image : `${image}:latest`;

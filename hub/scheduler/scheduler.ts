@@ -3,9 +3,11 @@
  * queue, decides, assumes and lets bindings run concurrently within a bound. Decisions are synchronous on
  * current state, so no event can slip in between a decision and what follows from it.
  */
+
 import type { Namespace } from '#protocol/core/v1/namespace.js';
 import type { Node } from '#protocol/core/v1/node.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
+import { hasEnded } from '#protocol/core/v1/pod-status.js';
 import { DEFAULT_SCHEDULER } from '#protocol/core/v1/well-known.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import { AsyncStack } from '#protocol/lib/disposable-stack.js';
@@ -20,7 +22,7 @@ import { type Decision, decide } from './decide.js';
 import type { ImagePlatforms } from './filters/architecture.js';
 import type { ClusterEvent } from './filters/filter.js';
 import { gatedCondition, unschedulableCondition, writeCondition } from './pod-condition.js';
-import { isTerminal, type PodInfo, podInfo } from './pod-info.js';
+import { type PodInfo, podInfo } from './pod-info.js';
 import { defaultProfile, type Profile } from './profile.js';
 import { SchedulingQueue } from './queue.js';
 import { FleetSnapshot } from './snapshot.js';
@@ -117,7 +119,7 @@ class Scheduler implements AsyncDisposable {
     this.#snapshot.setPod(pod);
     if (pod.spec.nodeName) {
       this.#queue.delete(key);
-      if (isTerminal(pod)) this.#queue.moveOn('pod-removed');
+      if (hasEnded(pod.status)) this.#queue.moveOn('pod-removed');
       else if (!before?.spec.nodeName) this.#queue.moveOn('pod-bound');
       return;
     }
@@ -219,7 +221,7 @@ function isOurs(pod: Pod): boolean {
   return (
     (pod.spec.schedulerName ?? DEFAULT_SCHEDULER) === DEFAULT_SCHEDULER &&
     pod.metadata.deletionTimestamp === undefined &&
-    !isTerminal(pod)
+    !hasEnded(pod.status)
   );
 }
 

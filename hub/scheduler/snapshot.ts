@@ -5,10 +5,12 @@
  *
  * Invariant: a pod is on at most one node; `nodes` holds exactly the nodes that exist.
  */
+
 import type { Node } from '#protocol/core/v1/node.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
+import { hasEnded } from '#protocol/core/v1/pod-status.js';
 import { NodeInfo } from './node-info.js';
-import { isTerminal, type PodInfo, podInfo } from './pod-info.js';
+import { type PodInfo, podInfo } from './pod-info.js';
 import type { NamespaceLabels } from './pod-terms.js';
 
 /** What filters, scores and `decide` may read. */
@@ -83,7 +85,7 @@ export class FleetSnapshot implements Snapshot {
   setPod(pod: Pod): void {
     const { uid } = pod.metadata;
     const name = pod.spec.nodeName ?? '';
-    if (name === '' || isTerminal(pod)) {
+    if (name === '' || hasEnded(pod.status)) {
       if (!(name === '' && this.#assumed.has(uid))) this.removePod(uid);
       return;
     }

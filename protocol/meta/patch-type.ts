@@ -1,4 +1,4 @@
-/** Content types of PATCH. */
+/** Content types of PATCH, in the order in which a 415 lists them. */
 
 export const PATCH_CONTENT_TYPE = {
   json: 'application/json-patch+json',

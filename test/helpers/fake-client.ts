@@ -9,12 +9,12 @@ import type {
   Client,
   DeleteParams,
   ListParams,
-  PatchType,
   ResourceClient,
   ResourceId,
   WatchParams,
 } from '#hub/client/client.js';
 import { type KubernetesObject, objectKey } from '#protocol/meta/object-meta.js';
+import type { PatchKind } from '#protocol/meta/patch-type.js';
 import { ApiError } from '#protocol/meta/status.js';
 import { formatTime } from '#protocol/meta/time.js';
 import type { WatchEvent } from '#protocol/meta/watch-event.js';
@@ -186,7 +186,7 @@ export class FakeClient implements Client {
           return this.#write(name, 'DELETED', object) as T;
         return save(object);
       },
-      patch: async (object, namespace, type: PatchType, patch, subresource = '') => {
+      patch: async (object, namespace, type: PatchKind, patch, subresource = '') => {
         const key = joinKey(namespace, object);
         await gate('patch', key, patch, subresource);
         const known = find(key);

@@ -4,10 +4,10 @@
  * half way: each is one transform inside the registry's update.
  */
 import type { KubernetesObject } from '#protocol/meta/object-meta.js';
+import { PATCH_CONTENT_TYPE, type PatchKind, patchKindOf } from '#protocol/meta/patch-type.js';
 import { ApiError } from '#protocol/meta/status.js';
 import { decodeAs, decodeValue } from '../decode-body.js';
-import { parseMediaType } from '../media-type.js';
-import { applyPatch, PATCH_TYPES, type PatchKind } from '../patch-transform.js';
+import { applyPatch } from '../patch-transform.js';
 import { scopeOf } from '../request-options.js';
 import type { ResourceHandler } from './handler-context.js';
 import { bodyKind } from './update.js';
@@ -17,6 +17,7 @@ export const patch: ResourceHandler = async (_context, request, target) => {
   const scope = scopeOf(request, namespace, 'PatchOptions');
   const body = await request.readBody();
   const kind = patchKindOf(body.contentType);
+  if (kind === undefined) throw ApiError.unsupportedMediaType(Object.values(PATCH_CONTENT_TYPE));
   const decoded = decodeValue(body, 'json');
   const info = bodyKind(target);
   const transform = (current: Readonly<KubernetesObject>): KubernetesObject => {
@@ -39,12 +40,6 @@ export const patch: ResourceHandler = async (_context, request, target) => {
   const value = await storage.update(scope, name, subresource?.name ?? '', transform);
   return { kind: 'stored', status: 200, value, resource };
 };
-
-function patchKindOf(contentType: string): PatchKind {
-  const kind = PATCH_TYPES.get(parseMediaType(contentType)?.type ?? '');
-  if (kind === undefined) throw ApiError.unsupportedMediaType([...PATCH_TYPES.keys()]);
-  return kind;
-}
 
 function namesRevision(kind: PatchKind, patch: unknown): boolean {
   if (kind === 'json') {

@@ -2,7 +2,9 @@
  * What log, exec, attach and port-forward have in common: the pod, the device that it is bound to, and the
  * choice of a container, refused in Kubernetes' words.
  */
+
 import type { Pod } from '#protocol/core/v1/pod.js';
+import { hasEnded } from '#protocol/core/v1/pod-status.js';
 import { ApiError } from '#protocol/meta/status.js';
 import type { ApiRequest } from '../api-request.js';
 import { scopeOf } from '../request-options.js';
@@ -41,8 +43,8 @@ export function chooseContainer(pod: Pod, asked: string): string {
 
 /** Refuses to run anything in a pod that has ended. */
 export function checkNotCompleted(pod: Pod, verb: string): void {
-  const phase = pod.status?.phase;
-  if (phase === 'Succeeded' || phase === 'Failed') {
+  if (hasEnded(pod.status)) {
+    const phase = pod.status?.phase;
     throw ApiError.badRequest(`cannot ${verb} a container in a completed pod; current phase is ${phase}`);
   }
 }

@@ -1,7 +1,9 @@
 /** Writes OpenAPI documents: one of version 3 for each group and version, one of version 2 for everything. */
+
 import type { KindInfo } from '#protocol/kind-info.js';
 import { deleteOptionsSchema } from '#protocol/meta/delete-options.js';
 import { listMetaSchema } from '#protocol/meta/list-meta.js';
+import { PATCH_CONTENT_TYPE } from '#protocol/meta/patch-type.js';
 import { statusSchema } from '#protocol/meta/status.js';
 import { ComponentCollector, type OpenApiSchema } from './from-zod.js';
 import {
@@ -17,11 +19,7 @@ const META = 'io.k8s.apimachinery.pkg.apis.meta.v1';
 const GVK = 'x-kubernetes-group-version-kind';
 /** Fields that every kind has and none demands. */
 const OPTIONAL_AT_TOP = ['metadata', 'spec', 'status', 'rules'];
-const PATCH_TYPES = [
-  'application/json-patch+json',
-  'application/merge-patch+json',
-  'application/strategic-merge-patch+json',
-];
+const PATCH_TYPES = Object.values(PATCH_CONTENT_TYPE);
 const MEDIA_TYPES = ['application/json', 'application/yaml'];
 const WATCH_TYPE = 'application/json;stream=watch';
 

@@ -2,7 +2,9 @@
  * Cells of pods, by the rules of kubectl's printer: STATUS says in one word what the pod is doing, from its
  * phase, its init containers in order, and then its containers.
  */
+
 import type { Container, ContainerStatus, Pod } from '#protocol/core/v1/pod.js';
+import { hasEnded } from '#protocol/core/v1/pod-status.js';
 import { isConditionTrue } from '#protocol/meta/condition.js';
 import { humanDuration } from './human-duration.js';
 
@@ -50,9 +52,8 @@ export function podCells(pod: Pod, now: number): PodCells {
       shown = isConditionTrue(status.conditions, 'Ready') ? 'Running' : 'NotReady';
   }
   if (pod.metadata.deletionTimestamp !== undefined) {
-    const finished = status.phase === 'Succeeded' || status.phase === 'Failed';
     if (status.reason === 'NodeLost') shown = 'Unknown';
-    else if (!finished) shown = 'Terminating';
+    else if (!hasEnded(status)) shown = 'Terminating';
   }
   return { ready: `${ready}/${total}`, status: shown, restarts: restartsText(restarts, now) };
 }

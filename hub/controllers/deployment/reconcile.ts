@@ -2,9 +2,11 @@
  * The Deployment controller: claims ReplicaSets, plans, and carries the plan out step by step, each guarded by
  * the revision that the plan was made from; a stale plan ends in a conflict and is made anew.
  */
+
 import type { Deployment } from '#protocol/apps/v1/deployment.js';
 import type { ReplicaSet } from '#protocol/apps/v1/replica-set.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
+import { hasEnded } from '#protocol/core/v1/pod-status.js';
 import { ANNOTATION } from '#protocol/core/v1/well-known.js';
 import { labelSelectorMatches } from '#protocol/meta/label-selector.js';
 import { controllerOf, objectKey } from '#protocol/meta/object-meta.js';
@@ -12,10 +14,9 @@ import { isAlreadyExists, isConflict, isNotFound } from '#protocol/meta/status.j
 import { BY_CONTROLLER, byController, ORPHANS, orphans } from '../../cache/indexes.js';
 import { joinKey } from '../../cache/keys.js';
 import { DEPLOYMENTS, PODS, REPLICA_SETS } from '../../cache/resources.js';
+import { sameJson } from '../../lib/same-json.js';
 import { applyClaims, planClaims } from '../claim.js';
 import { Controller, type ControllerParts } from '../controller.js';
-import { hasEnded } from '../pod-state.js';
-import { sameJson } from '../same-json.js';
 import { type DeploymentStep, planDeployment } from './plan.js';
 import { sameTemplate } from './template-hash.js';
 
@@ -47,7 +48,8 @@ export function deploymentController(parts: ControllerParts): Controller {
       const plan = planDeployment({
         deployment,
         sets: owned,
-        hasRunningPods: (set) => pods.byIndex(BY_CONTROLLER, set.metadata.uid).some((pod) => !hasEnded(pod)),
+        hasRunningPods: (set) =>
+          pods.byIndex(BY_CONTROLLER, set.metadata.uid).some((pod) => !hasEnded(pod.status)),
         now: clock.now(),
       });
       for (const step of plan.steps) await apply(deployment, step);
@@ -168,7 +170,7 @@ export function deploymentController(parts: ControllerParts): Controller {
     pods.subscribe({
       // A recreation waits for the last old pod to be gone or ended; nothing else of pods matters here.
       updated: (before, pod) => {
-        if (hasEnded(pod) && !hasEnded(before)) enqueueByPod(pod);
+        if (hasEnded(pod.status) && !hasEnded(before.status)) enqueueByPod(pod);
       },
       deleted: (pod) => enqueueByPod(pod),
     }),

@@ -4,7 +4,7 @@
  */
 import type { PodTemplateSpec } from '#protocol/core/v1/pod-template-spec.js';
 import { LABEL } from '#protocol/core/v1/well-known.js';
-import { sameJson } from '../same-json.js';
+import { sameJson } from '../../lib/same-json.js';
 
 const ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
 

@@ -4,13 +4,14 @@
  *
  * Safety: no pod of class `exclusive` is evicted before leaseEnds + stopMargin, whatever else is true.
  */
+
 import type { Pod, Toleration } from '#protocol/core/v1/pod.js';
+import { hasEnded } from '#protocol/core/v1/pod-status.js';
 import { TAINT } from '#protocol/core/v1/well-known.js';
 import { FLEET_TAINT } from '#protocol/fleet/v1alpha1/well-known.js';
 import type { FailoverClass } from '#protocol/link/assignment.js';
 import { cadence, failoverClassOf, LONGEST_LEASE_MS } from '#protocol/link/lease-policy.js';
 import { controllerOf } from '#protocol/meta/object-meta.js';
-import { hasEnded } from '../pod-state.js';
 import type { DeviceLiveness } from './liveness.js';
 
 export interface LostDevice {
@@ -38,7 +39,7 @@ export interface Eviction {
 export function planEvictions(pods: readonly Pod[], lost: LostDevice): readonly Eviction[] {
   const evictions: Eviction[] = [];
   for (const pod of pods) {
-    if (hasEnded(pod)) continue;
+    if (hasEnded(pod.status)) continue;
     // Nobody would replace it, and its device may come back: it stays until somebody deletes it.
     if (controllerOf(pod) === undefined && pod.metadata.deletionTimestamp === undefined && !lost.revoked)
       continue;

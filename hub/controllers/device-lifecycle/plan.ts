@@ -10,7 +10,7 @@ import type { Device, DeviceStatus } from '#protocol/fleet/v1alpha1/device.js';
 import { FLEET_TAINT } from '#protocol/fleet/v1alpha1/well-known.js';
 import { findCondition } from '#protocol/meta/condition.js';
 import { formatTime, parseTime } from '#protocol/meta/time.js';
-import { sameJson } from '../same-json.js';
+import { sameJson } from '../../lib/same-json.js';
 import { type Eviction, planEvictions } from './evictions.js';
 import type { DeviceLiveness } from './liveness.js';
 

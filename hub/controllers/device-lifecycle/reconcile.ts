@@ -4,8 +4,10 @@
  * made is left alone. A device is looked at when the link tells of it, when its objects change, and at the
  * moment when the verdict may change by time.
  */
+
 import type { Node } from '#protocol/core/v1/node.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
+import { hasEnded } from '#protocol/core/v1/pod-status.js';
 import { TAINT } from '#protocol/core/v1/well-known.js';
 import type { Device } from '#protocol/fleet/v1alpha1/device.js';
 import { FLEET_FINALIZER } from '#protocol/fleet/v1alpha1/well-known.js';
@@ -15,7 +17,6 @@ import { BY_NODE, byNode } from '../../cache/indexes.js';
 import { DEVICES, NODES, PODS } from '../../cache/resources.js';
 import type { Informer } from '../../cache/types.js';
 import { Controller, type ControllerParts, type ReconcileResult } from '../controller.js';
-import { hasEnded } from '../pod-state.js';
 import type { Eviction } from './evictions.js';
 import { evictionsHeldUntil, type FleetMember, isOverdue } from './fleet-guard.js';
 import { type DeviceMemory, firstMemory, judge } from './judge.js';
@@ -140,7 +141,7 @@ class DeviceLifecycle {
 
   #cadenceClass(name: string): CadenceClass {
     const fallback = this.#devices.get(name)?.spec.failoverClass;
-    const running = this.#pods.byIndex(BY_NODE, name).filter((pod) => !hasEnded(pod));
+    const running = this.#pods.byIndex(BY_NODE, name).filter((pod) => !hasEnded(pod.status));
     return strictestClass(running.map((pod) => failoverClassOf(pod, fallback)));
   }
 

@@ -12,8 +12,8 @@ import { isConflict, isNotFound } from '#protocol/meta/status.js';
 import { parseTime } from '#protocol/meta/time.js';
 import { NAMESPACES } from '../../cache/resources.js';
 import type { ResourceId } from '../../client/client.js';
+import { sameJson } from '../../lib/same-json.js';
 import { Controller, type ControllerParts } from '../controller.js';
-import { sameJson } from '../same-json.js';
 import { type ContentFailure, namespaceConditions, type RemainingContent } from './plan.js';
 
 const POLL_MS = 1_000;

@@ -2,8 +2,9 @@
  * Which pods nobody will ever clean up: ended ones beyond a bound (oldest first), those bound to a node that
  * has been gone for a while, and those being deleted that never had a node. Pure.
  */
+
 import type { Pod } from '#protocol/core/v1/pod.js';
-import { hasEnded } from '../pod-state.js';
+import { hasEnded } from '#protocol/core/v1/pod-status.js';
 
 export interface PodGcInputs {
   readonly pods: Iterable<Pod>;
@@ -32,7 +33,7 @@ export function planPodGc({ pods, missingFor, maxEnded }: PodGcInputs): readonly
     if (node && (missingFor(node) ?? 0) >= NODE_GONE_MS) garbage.push({ pod, reason: 'node-gone' });
     else if (!node && pod.metadata.deletionTimestamp !== undefined)
       garbage.push({ pod, reason: 'never-scheduled' });
-    else if (hasEnded(pod) && pod.metadata.deletionTimestamp === undefined) ended.push(pod);
+    else if (hasEnded(pod.status) && pod.metadata.deletionTimestamp === undefined) ended.push(pod);
   }
   const excess = ended.length - maxEnded;
   if (excess > 0) {

@@ -12,9 +12,9 @@ import { BY_CONTROLLER, byController, ORPHANS, orphans } from '../../cache/index
 import { joinKey } from '../../cache/keys.js';
 import { PODS, REPLICA_SETS } from '../../cache/resources.js';
 import type { Informer } from '../../cache/types.js';
+import { sameJson } from '../../lib/same-json.js';
 import { applyClaims, planClaims } from '../claim.js';
 import { Controller, type ControllerParts, type ReconcileResult } from '../controller.js';
-import { sameJson } from '../same-json.js';
 import { Expectations } from './expectations.js';
 import { planReplicas, planStatus, podFromTemplate } from './plan.js';
 import { slowStart } from './slow-start.js';

@@ -1,7 +1,7 @@
 /** What Deployment and ReplicaSet share: the selector is fixed for life, status and scale are apart. */
 import { type FieldError, invalid } from '#protocol/meta/field-error.js';
 import type { LabelSelector } from '#protocol/meta/label-selector-schema.js';
-import { deepEqual } from '../deep-equal.js';
+import { sameJson } from '../../lib/same-json.js';
 
 interface Selecting {
   readonly spec: { readonly selector: LabelSelector };
@@ -9,7 +9,7 @@ interface Selecting {
 
 export function validateSelectorUnchanged(object: Selecting, old: Selecting): FieldError[] {
   const { selector } = object.spec;
-  return deepEqual(selector, old.spec.selector)
+  return sameJson(selector, old.spec.selector)
     ? []
     : [invalid('spec.selector', selector, 'field is immutable')];
 }

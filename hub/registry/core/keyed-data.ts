@@ -1,6 +1,6 @@
 /** What ConfigMap and Secret share: once `immutable` is set, neither it nor the data changes again. */
 import { type FieldError, forbidden } from '#protocol/meta/field-error.js';
-import { deepEqual } from '../deep-equal.js';
+import { sameJson } from '../../lib/same-json.js';
 
 const WHY = 'field is immutable when `immutable` is set';
 
@@ -13,7 +13,7 @@ export function validateImmutable<T extends { readonly immutable?: boolean | und
   const errors: FieldError[] = [];
   if (object.immutable !== true) errors.push(forbidden('immutable', WHY));
   for (const field of fields) {
-    if (!deepEqual(object[field] ?? {}, old[field] ?? {})) errors.push(forbidden(field, WHY));
+    if (!sameJson(object[field] ?? {}, old[field] ?? {})) errors.push(forbidden(field, WHY));
   }
   return errors;
 }

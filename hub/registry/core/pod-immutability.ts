@@ -1,7 +1,7 @@
 /** Which fields of a pod's spec may change once it exists, in Kubernetes' words. */
 import type { Container, PodSpec } from '#protocol/core/v1/pod.js';
 import { type FieldError, forbidden, invalid } from '#protocol/meta/field-error.js';
-import { deepEqual } from '../deep-equal.js';
+import { sameJson } from '../../lib/same-json.js';
 
 const ALLOWED =
   'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,' +
@@ -35,7 +35,7 @@ export function validatePodSpecChange(spec: Readonly<PodSpec>, old: Readonly<Pod
   }
   const rest = withChangeableOf(spec, old);
   const changed = [...new Set([...Object.keys(rest), ...Object.keys(old)])].filter(
-    (key) => !deepEqual(rest[key as keyof PodSpec], old[key as keyof PodSpec]),
+    (key) => !sameJson(rest[key as keyof PodSpec], old[key as keyof PodSpec]),
   );
   if (changed.length > 0) {
     errors.push(forbidden('spec', `${ALLOWED}\nchanged: ${changed.map((key) => `spec.${key}`).join(', ')}`));
@@ -61,7 +61,7 @@ function validateDeadline(now: number | undefined, before: number | undefined): 
 type Toleration = NonNullable<PodSpec['tolerations']>[number];
 
 function sameToleration(a: Readonly<Toleration>, b: Readonly<Toleration>): boolean {
-  return deepEqual({ ...a, tolerationSeconds: undefined }, { ...b, tolerationSeconds: undefined });
+  return sameJson({ ...a, tolerationSeconds: undefined }, { ...b, tolerationSeconds: undefined });
 }
 
 /** `spec` with every changeable field as it was: what still differs may not. */

@@ -2,8 +2,10 @@
  * Pods: status apart from spec, almost immutable spec, graceful deletion while a device runs them, and the
  * two posts `binding` (once) and `eviction` (a graceful delete).
  */
+
 import type { Binding } from '#protocol/core/v1/binding.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
+import { hasEnded } from '#protocol/core/v1/pod-status.js';
 import { POD_CONDITION } from '#protocol/core/v1/well-known.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import { setCondition } from '#protocol/meta/condition.js';
@@ -43,8 +45,7 @@ export function podStrategy(clock: Clock): Strategy<Pod> {
     connects: { binding: bind(clock), eviction: evict },
     gracePeriodSeconds(pod, requested) {
       const wanted = requested ?? pod.spec.terminationGracePeriodSeconds ?? 30;
-      const { phase } = pod.status;
-      if (!pod.spec.nodeName || phase === 'Succeeded' || phase === 'Failed') return 0;
+      if (!pod.spec.nodeName || hasEnded(pod.status)) return 0;
       return wanted < 0 ? 1 : wanted;
     },
   };

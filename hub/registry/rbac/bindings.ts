@@ -4,7 +4,7 @@ import type { UserInfo } from '#protocol/meta/user-info.js';
 import type { ClusterRoleBinding } from '#protocol/rbac/v1/cluster-role-binding.js';
 import type { RoleBinding } from '#protocol/rbac/v1/role-binding.js';
 import type { EscalationCheck } from '../../authz/escalation.js';
-import { deepEqual } from '../deep-equal.js';
+import { sameJson } from '../../lib/same-json.js';
 import type { Strategy } from '../strategy.js';
 
 type Binding = RoleBinding | ClusterRoleBinding;
@@ -21,11 +21,11 @@ export function bindingStrategy(escalation: EscalationCheck): Strategy<Binding> 
     updates: {
       '': {
         validate: (binding, old) =>
-          deepEqual(binding.roleRef, old.roleRef)
+          sameJson(binding.roleRef, old.roleRef)
             ? []
             : [invalid('roleRef', binding.roleRef, 'cannot change roleRef')],
         check(binding, old, { user }) {
-          if (!deepEqual(binding.subjects, old.subjects)) check(binding, user);
+          if (!sameJson(binding.subjects, old.subjects)) check(binding, user);
         },
       },
     },

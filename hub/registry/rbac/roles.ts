@@ -4,7 +4,7 @@ import type { ClusterRole } from '#protocol/rbac/v1/cluster-role.js';
 import type { PolicyRule } from '#protocol/rbac/v1/policy-rule.js';
 import type { Role } from '#protocol/rbac/v1/role.js';
 import type { EscalationCheck } from '../../authz/escalation.js';
-import { deepEqual } from '../deep-equal.js';
+import { sameJson } from '../../lib/same-json.js';
 import type { Strategy } from '../strategy.js';
 
 /** An aggregated role may come to hold anything, so that making one takes everything. */
@@ -28,7 +28,7 @@ export function roleStrategy(escalation: EscalationCheck): Strategy<Role | Clust
         check(role, old, { user }) {
           const { metadata: _metadata, ...content } = role;
           const { metadata: _old, ...before } = old;
-          if (!deepEqual(content, before)) check(role, user);
+          if (!sameJson(content, before)) check(role, user);
         },
       },
     },

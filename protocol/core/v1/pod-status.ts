@@ -93,3 +93,8 @@ export const podStatusSchema = struct(`${CORE}.PodStatus`, {
   resources: resourceRequirementsSchema.optional(),
 });
 export type PodStatus = z.infer<typeof podStatusSchema>;
+
+/** Whether a pod with this status has ended: no container of it runs or ever will again. */
+export function hasEnded(status: { readonly phase?: string | undefined } | undefined): boolean {
+  return status?.phase === 'Succeeded' || status?.phase === 'Failed';
+}
