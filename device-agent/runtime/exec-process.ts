@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import type { Clock } from '#protocol/lib/clock.js';
 import { ByteQueue } from '../lib/byte-queue.js';
 import { processState } from './process-table.js';
+import type { TerminalSize } from './runtime.js';
 
 /** Exit status, or the number of the signal that ended the client. */
 export type ClientExit = { readonly code: number } | { readonly signal: string | number };
@@ -91,14 +92,15 @@ export function execOnPipes(
 export async function execOnTerminal(
   program: string,
   args: readonly string[],
+  size: TerminalSize,
   clock: Clock,
 ): Promise<ExecClient> {
   // Loaded when first needed: a board that never sees a terminal does not pay for it.
   const { spawn: spawnTerminal } = await import('node-pty');
   const terminal = spawnTerminal(program, [...args], {
     name: 'xterm',
-    cols: 80,
-    rows: 24,
+    cols: size.columns,
+    rows: size.rows,
     cwd: '/',
     env: { PATH: process.env['PATH'], TERM: 'xterm' },
     encoding: null,

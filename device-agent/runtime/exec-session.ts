@@ -13,7 +13,7 @@ import { orMissing } from '../lib/errno.js';
 import { type ClientExit, type ExecClient, execOnPipes, execOnTerminal } from './exec-process.js';
 import type { OciProcess } from './oci-types.js';
 import { processParent, processSession } from './process-table.js';
-import { type ExecRequest, type ExecSession, RuntimeError } from './runtime.js';
+import { type ExecRequest, type ExecSession, RuntimeError, type TerminalSize } from './runtime.js';
 
 export interface ExecEnvironment {
   /** The OCI runtime and its options before the command. */
@@ -47,7 +47,7 @@ export async function startExec(request: ExecRequest, environment: ExecEnvironme
     request.containerId,
   ];
   const client = request.tty
-    ? await execOnTerminal(environment.program, args, environment.clock)
+    ? await execOnTerminal(environment.program, args, sizeOf(request), environment.clock)
     : execOnPipes(environment.program, args, request.stdin, environment.clock);
   return new Session(request, environment, client, files);
 }
@@ -56,7 +56,13 @@ export async function startExec(request: ExecRequest, environment: ExecEnvironme
 function execProcess(base: OciProcess, request: ExecRequest): OciProcess {
   const { oomScoreAdj: _, ...rest } = base;
   const env = request.tty && !base.env.some((item) => item.startsWith('TERM=')) ? ['TERM=xterm'] : [];
-  return { ...rest, terminal: request.tty, args: request.command, env: [...base.env, ...env] };
+  const { columns, rows } = sizeOf(request);
+  const console = request.tty ? { consoleSize: { width: columns, height: rows } } : {};
+  return { ...rest, ...console, terminal: request.tty, args: request.command, env: [...base.env, ...env] };
+}
+
+function sizeOf({ terminalSize }: ExecRequest): TerminalSize {
+  return terminalSize ?? { columns: 80, rows: 24 };
 }
 
 class Session implements ExecSession {

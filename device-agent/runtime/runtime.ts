@@ -77,8 +77,15 @@ export interface ExecRequest {
   readonly containerId: string;
   readonly command: readonly string[];
   readonly tty: boolean;
+  /** What the terminal has when the process starts; 80 by 24 unless given. */
+  readonly terminalSize?: TerminalSize;
   readonly stdin: boolean;
   readonly signal: AbortSignal;
+}
+
+export interface TerminalSize {
+  readonly columns: number;
+  readonly rows: number;
 }
 
 /** A process inside a container. With a terminal everything arrives on stdout. */

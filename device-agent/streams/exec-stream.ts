@@ -2,37 +2,48 @@
  * Serves `kubectl exec`: a process inside the container, its input and outputs carried with back-pressure
  * both ways. The process ends with the stream.
  */
+import type { Clock } from '#protocol/lib/clock.js';
 import {
   STREAM_CHANNEL,
+  type StreamFrame,
   type StreamHandler,
   type StreamPeer,
   type StreamResult,
 } from '#protocol/link/stream.js';
-import { type ExecSession, type Runtime, RuntimeError } from '../runtime/runtime.js';
+import { type ExecSession, type Runtime, RuntimeError, type TerminalSize } from '../runtime/runtime.js';
 import { type PodDirectory, StreamRefusal, withRefusals } from './pod-directory.js';
 import { parseResize } from './resize.js';
 
 export interface ExecStreamDependencies {
   readonly pods: PodDirectory;
   readonly runtime: Pick<Runtime, 'exec'>;
+  readonly clock: Clock;
 }
+
+/** A client with a terminal says its size at once; one that does not starts with the usual size after this time. */
+const SIZE_WAIT_MS = 300;
 
 export function execStreamHandler(dependencies: ExecStreamDependencies): StreamHandler {
   return (peer) => withRefusals(() => serve(peer, dependencies));
 }
 
-async function serve(peer: StreamPeer, { pods, runtime }: ExecStreamDependencies): Promise<StreamResult> {
+async function serve(peer: StreamPeer, dependencies: ExecStreamDependencies): Promise<StreamResult> {
+  const { pods, runtime, clock } = dependencies;
   const { open } = peer;
   if (open.kind !== 'exec') throw new StreamRefusal('BadRequest', `not a request to execute: ${open.kind}`);
   const { state } = await pods.running(open.podUid, open.container);
+  const frames = peer.frames[Symbol.asyncIterator]();
+  const first = frames.next();
+  const terminalSize = open.tty ? await sizeIn(first, clock) : undefined;
   await using session = await runtime.exec({
     containerId: state.id,
     command: open.command,
     tty: open.tty,
+    ...(terminalSize === undefined ? {} : { terminalSize }),
     stdin: open.stdin,
     signal: peer.signal,
   });
-  const input = takeInput(peer, session);
+  const input = takeInput(first, frames, session);
   const outputs = Promise.all([
     pump(session.stdout, peer, STREAM_CHANNEL.stdout, open.stdout),
     pump(session.stderr, peer, STREAM_CHANNEL.stderr, open.stderr && !open.tty),
@@ -50,10 +61,29 @@ async function serve(peer: StreamPeer, { pods, runtime }: ExecStreamDependencies
   return exitCode === 0 ? { outcome: 'ok' } : { outcome: 'exit', exitCode };
 }
 
+/** The size that the first frame tells, if it comes soon and does. */
+async function sizeIn(
+  first: Promise<IteratorResult<StreamFrame>>,
+  clock: Clock,
+): Promise<TerminalSize | undefined> {
+  const stop = new AbortController();
+  const given = clock.sleep(SIZE_WAIT_MS, stop.signal).catch(() => undefined);
+  // A stream that breaks off is told by its signal.
+  const frame = await Promise.race([first.catch(() => undefined), given]);
+  stop.abort();
+  if (frame === undefined || frame.done === true) return undefined;
+  return frame.value.channel === STREAM_CHANNEL.resize ? parseResize(frame.value.data) : undefined;
+}
+
 /** Never rejects: input that cannot be delivered to a process that has ended is dropped. */
-async function takeInput(peer: StreamPeer, session: ExecSession): Promise<void> {
+async function takeInput(
+  first: Promise<IteratorResult<StreamFrame>>,
+  frames: AsyncIterator<StreamFrame>,
+  session: ExecSession,
+): Promise<void> {
   try {
-    for await (const frame of peer.frames) {
+    for (let next = await first; next.done !== true; next = await frames.next()) {
+      const frame = next.value;
       if (frame.channel === STREAM_CHANNEL.resize) {
         const size = parseResize(frame.data);
         if (size !== undefined) session.resize(size.columns, size.rows);
