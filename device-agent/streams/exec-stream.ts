@@ -21,7 +21,7 @@ export interface ExecStreamDependencies {
 }
 
 /** A client with a terminal says its size at once; one that does not starts with the usual size after this time. */
-const SIZE_WAIT_MS = 300;
+const SIZE_WAIT_MS = 1_000;
 
 export function execStreamHandler(dependencies: ExecStreamDependencies): StreamHandler {
   return (peer) => withRefusals(() => serve(peer, dependencies));
