@@ -19,6 +19,7 @@ import { SyncLoop } from './apply/sync-loop.js';
 import type { AgentConfig } from './config.js';
 import { DesiredStore } from './desired/desired-store.js';
 import { PodRecords } from './desired/pod-records.js';
+import { boardProfile } from './firmware/board-profile.js';
 import { PodPaths } from './lib/pod-paths.js';
 import { containersInOrder } from './lib/pod-types.js';
 import { createSealer, loadOrCreateKey } from './lib/seal.js';
@@ -118,13 +119,14 @@ async function build(
       claimed: config.claimed,
     });
   let facts = await readFacts();
+  const profile = await boardProfile(config.profile);
   const hostIp = () => primaryAddress(config.claimed);
   const hello = async (): Promise<HelloFacts> => {
     facts = await readFacts();
     return {
       agentVersion: options.agentVersion,
       bootId: facts.nodeInfo?.bootID ?? '',
-      profile: config.profile,
+      profile,
       labels: { ...config.labels },
       node: facts,
       has: Object.fromEntries(desired.revisions()),

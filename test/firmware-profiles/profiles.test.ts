@@ -1,0 +1,53 @@
+/** The shipped profiles load, and boards are recognised by their device trees. */
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { boardProfile } from '#device-agent/firmware/board-profile.js';
+import { loadProfiles } from '#firmware-profiles/load.js';
+import { matchProfile, parseCompatible } from '#firmware-profiles/match.js';
+import { tempDir } from '#test/helpers/temp-dir.js';
+
+test('every shipped profile loads, and no two claim the same board', async () => {
+  const profiles = await loadProfiles();
+  assert.ok(profiles.length >= 6);
+  const claimed = profiles.flatMap(({ compatible }) => compatible);
+  assert.equal(new Set(claimed).size, claimed.length);
+});
+
+test('boards are recognised by the most specific entry of their device tree', async () => {
+  const profiles = await loadProfiles();
+  const cases: Array<[string[], string | undefined]> = [
+    [['raspberrypi,4-model-b', 'brcm,bcm2711'], 'raspberry-pi-4'],
+    [['raspberrypi,model-zero-2-w', 'brcm,bcm2837'], 'raspberry-pi-zero-2-w'],
+    [['raspberrypi,3-model-b-plus', 'brcm,bcm2837'], 'raspberry-pi-3'],
+    [['raspberrypi,4-compute-module', 'brcm,bcm2711'], 'raspberry-pi-cm4'],
+    [['raspberrypi,5-model-b', 'brcm,bcm2712'], 'raspberry-pi-5'],
+    [['linux,dummy-virt'], 'qemu-virt-arm64'],
+    [['radxa,rock-5b', 'rockchip,rk3588'], undefined],
+  ];
+  for (const [compatible, name] of cases) assert.equal(matchProfile(compatible, profiles)?.name, name);
+});
+
+test('the device tree property is a list of zero-ended strings', () => {
+  assert.deepEqual(parseCompatible(Buffer.from('raspberrypi,4-model-b\0brcm,bcm2711\0')), [
+    'raspberrypi,4-model-b',
+    'brcm,bcm2711',
+  ]);
+});
+
+test('the agent tells the profile it was flashed with, else the one its board fits, else none', async (t) => {
+  const tree = join(await tempDir(t), 'compatible');
+  await writeFile(tree, 'raspberrypi,5-model-b\0brcm,bcm2712\0');
+  assert.equal(await boardProfile('custom', tree), 'custom');
+  assert.equal(await boardProfile('', tree), 'raspberry-pi-5');
+  assert.equal(await boardProfile('', `${tree}.missing`), '');
+});
+
+test('a wrong profile is refused with its file and field', async (t) => {
+  const directory = await tempDir(t);
+  await writeFile(join(directory, 'odd.yaml'), 'name: odd\ntitle: Odd\ncompatible: []\n');
+  await assert.rejects(loadProfiles(directory), /firmware profile odd\.yaml: compatible: /);
+  await writeFile(join(directory, 'odd.yaml'), 'name: even\n');
+  await assert.rejects(loadProfiles(directory), /firmware profile odd\.yaml/);
+});
