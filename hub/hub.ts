@@ -6,7 +6,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { IDENTITY } from '#protocol/core/v1/well-known.js';
-import { FLEET_NAMESPACE } from '#protocol/fleet/v1alpha1/well-known.js';
+import { FLEET_IDENTITY, FLEET_NAMESPACE } from '#protocol/fleet/v1alpha1/well-known.js';
 import { KINDS } from '#protocol/kinds.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import { AsyncStack } from '#protocol/lib/disposable-stack.js';
@@ -33,8 +33,8 @@ import { ImageRegistry } from './images/image-registry.js';
 import { formatAddress } from './lib/arguments.js';
 import { dataLayout } from './lib/data-layout.js';
 import { COVEY_VERSION } from './lib/version.js';
-import { HUB_BROKER_USER } from './link/external-broker.js';
 import { type HubLinkOptions, startHubLink } from './link/link.js';
+import { isSecretKey } from './registry/keys.js';
 import { createLookups } from './registry/lookups.js';
 import { openRegistry } from './registry/open-registry.js';
 import { startScheduler } from './scheduler/scheduler.js';
@@ -47,7 +47,6 @@ import { createSealing, loadSealingKeys } from './store/sealing.js';
 /** The hub's own parts act as this user. */
 const SELF: UserInfo = { username: 'system:covey', groups: [IDENTITY.mastersGroup, 'system:authenticated'] };
 const ISSUER = 'https://kubernetes.default.svc';
-const SEALED_PREFIX = '/registry/core/secrets/';
 
 export interface Hub extends AsyncDisposable {
   /** Base URL of the API for this machine. */
@@ -72,9 +71,7 @@ async function compose(config: HubConfig, clock: Clock, logger: Logger, stack: A
 
   // Keys and store.
   const authority = await CertificateAuthority.open({ directory: layout.pki, clock });
-  const sealing = createSealing(await loadSealingKeys(layout.sealingKey), (key) =>
-    key.startsWith(SEALED_PREFIX),
-  );
+  const sealing = createSealing(await loadSealingKeys(layout.sealingKey), isSecretKey);
   const store = stack.use(
     await openLevelStore({
       directory: layout.store,
@@ -212,7 +209,7 @@ async function brokerOptions(
     return { embedded: { listen: config.mqttListen, hosts, certificate, privateKey } };
   }
   const { address, caFile } = config.broker;
-  const own = await authority.client('broker', { commonName: HUB_BROKER_USER });
+  const own = await authority.client('broker', { commonName: FLEET_IDENTITY.hubOnBroker });
   const ca = caFile === undefined ? authority.certificate : await readFile(caFile, 'utf8');
   return { external: { ...address, ca, ...own } };
 }

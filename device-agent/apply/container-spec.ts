@@ -1,5 +1,7 @@
 /** The runtime's specification of one container: image, pod spec and resolved inputs put together. */
+
 import type { Container, Pod } from '#protocol/core/v1/pod.js';
+import { SERVICE_ACCOUNT_MOUNT_PATH } from '#protocol/core/v1/well-known.js';
 import type { LocalImage } from '../images/image-store.js';
 import type { Sandbox } from '../network/network.js';
 import type { ContainerKey, ContainerSpec, Mount } from '../runtime/runtime.js';
@@ -8,7 +10,6 @@ import { ContainerConfigError } from './env.js';
 import { expand } from './expansion.js';
 
 /** Where a service account's token is mounted. */
-export const SERVICE_ACCOUNT_PATH = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 export interface ContainerSpecInput {
   readonly key: ContainerKey;
@@ -94,8 +95,8 @@ export async function mountsOf(
     mounts.push({ source, destination: mount.mountPath, readOnly: mount.readOnly === true });
   }
   const account = sources.volumes.get(SERVICE_ACCOUNT_VOLUME);
-  if (account !== undefined && !mounts.some((mount) => mount.destination === SERVICE_ACCOUNT_PATH))
-    mounts.push({ source: account, destination: SERVICE_ACCOUNT_PATH, readOnly: true });
+  if (account !== undefined && !mounts.some((mount) => mount.destination === SERVICE_ACCOUNT_MOUNT_PATH))
+    mounts.push({ source: account, destination: SERVICE_ACCOUNT_MOUNT_PATH, readOnly: true });
   mounts.push({
     source: sources.terminationMessage,
     destination: container.terminationMessagePath,

@@ -5,8 +5,10 @@
  * not hammered. Every attempt has an epoch of its own. Nothing is queued here: what is sent while there is no
  * session is dropped, and the parts above decide what to repeat.
  */
+
 import type { TLSSocket } from 'node:tls';
 import { MqttClient } from 'mqtt';
+import { deviceUsername } from '#protocol/fleet/v1alpha1/well-known.js';
 import { backoffDelay } from '#protocol/lib/backoff.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
@@ -121,7 +123,7 @@ export class Connection implements AsyncDisposable {
     });
     const client = new MqttClient(() => socket, {
       protocolVersion: 4,
-      clientId: `system:device:${identity.device}`,
+      clientId: deviceUsername(identity.device),
       clean: true,
       keepalive: KEEPALIVE_SECONDS,
       reschedulePings: true,

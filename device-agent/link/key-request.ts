@@ -2,7 +2,9 @@
  * Makes a device key and the request for its certificate: EC P-256, signed by the key itself. The ASN.1
  * library is loaded only here and only when needed, because an agent needs it once a year.
  */
+
 import { createPublicKey, webcrypto, X509Certificate } from 'node:crypto';
+import { deviceUsername } from '#protocol/fleet/v1alpha1/well-known.js';
 
 export interface KeyRequest {
   /** PKCS#8 PEM. Never logged. */
@@ -19,7 +21,7 @@ export async function makeKeyRequest(device: string): Promise<KeyRequest> {
   x509.cryptoProvider.set(webcrypto);
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const request = await x509.Pkcs10CertificateRequestGenerator.create({
-    name: [{ CN: [`system:device:${device}`] }],
+    name: [{ CN: [deviceUsername(device)] }],
     keys,
     signingAlgorithm: ALGORITHM,
   });

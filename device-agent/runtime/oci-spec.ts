@@ -2,6 +2,7 @@
  * ContainerSpec → OCI configuration. Pure: everything that had to be looked up (user, capabilities of the
  * agent, the pod's files, devices) is in the second argument, so the same input always gives the same bytes.
  */
+import { OCI_ANNOTATION } from '#protocol/fleet/v1alpha1/well-known.js';
 import { quantityToMilli, quantityToNumber } from '#protocol/meta/quantity.js';
 import { CPU_PERIOD_US, cpuQuota, cpuShares } from '../cgroups/limits.js';
 import { containerCapabilities } from './capabilities.js';
@@ -115,9 +116,9 @@ export function ociConfig(spec: ContainerSpec, environment: OciEnvironment): Oci
     ...(spec.namespaces.uts === undefined ? {} : { hostname: spec.hostname }),
     mounts: mounts(spec, environment, privileged),
     annotations: {
-      'covey.dev/pod-uid': spec.key.podUid,
-      'covey.dev/pod': `${spec.podNamespace}/${spec.podName}`,
-      'covey.dev/container': spec.key.name,
+      [OCI_ANNOTATION.podUid]: spec.key.podUid,
+      [OCI_ANNOTATION.pod]: `${spec.podNamespace}/${spec.podName}`,
+      [OCI_ANNOTATION.container]: spec.key.name,
     },
     linux: {
       cgroupsPath: environment.cgroupsPath,

@@ -3,12 +3,13 @@
  * the removal of a pod bound to it, a token for such a pod, or an event. This is the exact check, on the
  * stored object; the device authorizer before it only knows names.
  */
+
 import type { TokenRequest } from '#protocol/authentication/v1/token-request.js';
 import type { Node } from '#protocol/core/v1/node.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
-import { FLEET_GROUP, FLEET_IDENTITY } from '#protocol/fleet/v1alpha1/well-known.js';
+import { API_GROUP } from '#protocol/core/v1/well-known.js';
+import { deviceOfUsername, FLEET_GROUP, FLEET_IDENTITY } from '#protocol/fleet/v1alpha1/well-known.js';
 import { ApiError } from '#protocol/meta/status.js';
-import { deviceNameOf } from '../authz/device.js';
 import { sameJson } from '../lib/same-json.js';
 import type { AdmissionAttributes, ValidatingPlugin } from './plugin.js';
 
@@ -21,7 +22,7 @@ export function deviceRestriction(findPod: PodLookup): ValidatingPlugin {
     validate(attributes) {
       const { user } = attributes.scope;
       if (!user.groups.includes(FLEET_IDENTITY.devicesGroup)) return undefined;
-      const device = deviceNameOf(user);
+      const device = deviceOfUsername(user.username);
       if (device === undefined) throw refusal(attributes, 'the user is in the group of devices but is none');
       return check(attributes, device, findPod);
     },
@@ -34,14 +35,14 @@ function check(attributes: AdmissionAttributes, device: string, findPod: PodLook
     case 'nodes':
       return checkNode(attributes, device);
     case `devices.${FLEET_GROUP}`:
-    case 'leases.coordination.k8s.io':
+    case `leases.${API_GROUP.coordination}`:
       return checkSelf(attributes, device);
     case 'pods':
       return checkPod(attributes, device);
     case 'serviceaccounts':
       return checkToken(attributes, device, findPod);
     case 'events':
-    case 'events.events.k8s.io':
+    case `events.${API_GROUP.events}`:
       if (attributes.operation !== 'DELETE') return undefined;
       throw refusal(attributes, 'devices do not delete events');
     default:

@@ -2,6 +2,7 @@
  * Content negotiation: which encoding and which view of an object the client wants (Accept), whether it can
  * take gzip (Accept-Encoding), whether a human reads it (pretty). Answers 406 exactly as Kubernetes does.
  */
+import { API_GROUP } from '#protocol/core/v1/well-known.js';
 import { ApiError } from '#protocol/meta/status.js';
 import type { ApiRequest } from './api-request.js';
 import { type AcceptClause, parseAccept } from './media-type.js';
@@ -59,7 +60,7 @@ function choose(accept: string): Negotiated | undefined {
     const as = clause.params['as'];
     if (as === undefined) return { encoding, view: undefined, viewVersion: '' };
     const version = clause.params['v'] ?? '';
-    if (!VIEWS.has(as) || clause.params['g'] !== 'meta.k8s.io') continue;
+    if (!VIEWS.has(as) || clause.params['g'] !== API_GROUP.meta) continue;
     if (version !== 'v1' && version !== 'v1beta1') continue;
     return { encoding, view: as as View, viewVersion: version };
   }

@@ -2,6 +2,7 @@
  * The query options that verbs share (dryRun, fieldManager, fieldValidation, selectors, resourceVersion …),
  * read and refused as Kubernetes does, and the RequestScope made of them for the registry.
  */
+import { API_GROUP } from '#protocol/core/v1/well-known.js';
 import type { FieldValidation } from '#protocol/meta/decode.js';
 import { type FieldError, forbidden, invalid, notSupported } from '#protocol/meta/field-error.js';
 import { ApiError } from '#protocol/meta/status.js';
@@ -113,5 +114,5 @@ export function listOptionsOf(request: ApiRequest): StorageListOptions {
 
 /** 422 about an options object, as `ListOptions.meta.k8s.io "" is invalid: …`. */
 export function refuse(kind: string, error: FieldError): ApiError {
-  return ApiError.invalid({ group: 'meta.k8s.io', kind }, '', [error]);
+  return ApiError.invalid({ group: API_GROUP.meta, kind }, '', [error]);
 }

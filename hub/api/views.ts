@@ -2,6 +2,7 @@
  * The views of objects that clients may ask for besides the objects themselves: Table (what kubectl prints)
  * and PartialObjectMetadata (what garbage collectors and caches need).
  */
+import { API_GROUP } from '#protocol/core/v1/well-known.js';
 import type { KindInfo } from '#protocol/kind-info.js';
 import type { StorageList } from '../registry/resource-storage.js';
 import type { StoredValue } from '../store/store.js';
@@ -41,7 +42,7 @@ export function viewOfList(list: StorageList, context: ViewContext): object {
   const version = context.negotiated.viewVersion;
   return {
     kind: 'PartialObjectMetadataList',
-    apiVersion: `meta.k8s.io/${version}`,
+    apiVersion: `${API_GROUP.meta}/${version}`,
     metadata,
     items: objects.map((object) => partial(object, version)),
   };
@@ -57,7 +58,7 @@ export function viewOfEvent(object: Stored, context: ViewContext, first: boolean
 function partial(object: Stored, version: string): object {
   return {
     kind: 'PartialObjectMetadata',
-    apiVersion: `meta.k8s.io/${version}`,
+    apiVersion: `${API_GROUP.meta}/${version}`,
     metadata: object['metadata'],
   };
 }

@@ -1,9 +1,8 @@
 /** The last authenticator: whoever shows no credentials is system:anonymous, whom RBAC allows almost nothing. */
-import { type Authenticator, GROUP_UNAUTHENTICATED } from './authenticator.js';
-
-export const ANONYMOUS_USER = 'system:anonymous';
+import { IDENTITY } from '#protocol/core/v1/well-known.js';
+import type { Authenticator } from './authenticator.js';
 
 export function anonymousAuthenticator(): Authenticator {
-  const user = { username: ANONYMOUS_USER, groups: [GROUP_UNAUTHENTICATED] };
+  const user = { username: IDENTITY.anonymous, groups: [IDENTITY.unauthenticatedGroup] };
   return { authenticate: () => Promise.resolve(user) };
 }

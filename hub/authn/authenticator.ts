@@ -3,6 +3,7 @@
  * credentials. `undefined` lets the next authenticator go on; an ApiError (401 Unauthorized) means that the
  * credentials are of this kind and wrong, and ends the search: a bad token is never served as anonymous.
  */
+import { IDENTITY } from '#protocol/core/v1/well-known.js';
 import type { UserInfo } from '#protocol/meta/user-info.js';
 
 /** The credentials of one request. */
@@ -37,10 +38,8 @@ export function unionAuthenticator(authenticators: readonly Authenticator[]): Au
   };
 }
 
-export const GROUP_AUTHENTICATED = 'system:authenticated';
-export const GROUP_UNAUTHENTICATED = 'system:unauthenticated';
-
 function withAuthenticatedGroup(user: UserInfo): UserInfo {
-  if (user.groups.includes(GROUP_AUTHENTICATED) || user.groups.includes(GROUP_UNAUTHENTICATED)) return user;
-  return { ...user, groups: [...user.groups, GROUP_AUTHENTICATED] };
+  const { authenticatedGroup, unauthenticatedGroup } = IDENTITY;
+  if (user.groups.includes(authenticatedGroup) || user.groups.includes(unauthenticatedGroup)) return user;
+  return { ...user, groups: [...user.groups, authenticatedGroup] };
 }

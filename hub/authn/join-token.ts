@@ -4,14 +4,15 @@
  * nor a reader of Secrets can join. Claiming counts a use down by optimistic concurrency: a one-time token
  * lets exactly one device in, however many try at once. Expired and used-up tokens are deleted when met.
  */
+
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { JOIN_TOKEN_TYPE } from '#protocol/fleet/v1alpha1/well-known.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import { type KubernetesObject, newObjectMeta } from '#protocol/meta/object-meta.js';
 import { ApiError, isConflict, isNotFound } from '#protocol/meta/status.js';
 import { formatTime, parseTime } from '#protocol/meta/time.js';
 import type { ObjectClient, ResourceId } from '../client/client.js';
 
-export const JOIN_TOKEN_TYPE = 'fleet.covey.dev/join-token';
 const NAME_PREFIX = 'join-token-';
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789';
 const ID_LENGTH = 6;

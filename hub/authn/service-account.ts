@@ -4,13 +4,15 @@
  * object that it is bound to, whichever comes first; these are looked up at every use, the signature is
  * checked once per token.
  */
+
 import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { serviceAccountGroups, serviceAccountUsername } from '#protocol/core/v1/service-account-user.js';
+import { USER_EXTRA } from '#protocol/core/v1/well-known.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import { ApiError } from '#protocol/meta/status.js';
 import type { UserInfo } from '#protocol/meta/user-info.js';
 import type { TokenVerifier } from './bearer-token.js';
 
-export const SERVICE_ACCOUNT_PREFIX = 'system:serviceaccount:';
 const MAX_REMEMBERED = 4096;
 /** Kubernetes caps what a caller may ask for at 2³² seconds and needs at least ten minutes. */
 export const MIN_TOKEN_SECONDS = 600;
@@ -99,7 +101,7 @@ export class ServiceAccountTokens implements TokenVerifier {
         serviceaccount: { name: subject.name, uid: subject.uid },
       },
       nbf: now,
-      sub: `${SERVICE_ACCOUNT_PREFIX}${subject.namespace}:${subject.name}`,
+      sub: serviceAccountUsername(subject),
     };
     const signed = `${this.#header}.${encode(claims)}`;
     const signature = sign('sha256', Buffer.from(signed), { key, dsaEncoding: 'ieee-p1363' });
@@ -124,14 +126,14 @@ export class ServiceAccountTokens implements TokenVerifier {
     return {
       username: claims.sub,
       uid: serviceaccount.uid,
-      groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`],
+      groups: serviceAccountGroups(namespace),
       extra: {
-        'authentication.kubernetes.io/credential-id': [`JTI=${claims.jti}`],
+        [USER_EXTRA.credentialId]: [`JTI=${claims.jti}`],
         ...(pod === undefined
           ? {}
           : {
-              'authentication.kubernetes.io/pod-name': [pod.name],
-              'authentication.kubernetes.io/pod-uid': [pod.uid],
+              [USER_EXTRA.podName]: [pod.name],
+              [USER_EXTRA.podUid]: [pod.uid],
             }),
       },
     };

@@ -3,7 +3,7 @@
  * are made and completed at every start of the hub; what an administrator added to them stays, and one
  * whose annotation `rbac.authorization.kubernetes.io/autoupdate` is "false" is left alone.
  */
-import { ANNOTATION, IDENTITY } from '#protocol/core/v1/well-known.js';
+import { ANNOTATION, API_GROUP, IDENTITY } from '#protocol/core/v1/well-known.js';
 import { FLEET_GROUP } from '#protocol/fleet/v1alpha1/well-known.js';
 import { newObjectMeta } from '#protocol/meta/object-meta.js';
 import type { ClusterRole } from '#protocol/rbac/v1/cluster-role.js';
@@ -50,9 +50,9 @@ const WORKLOADS_VIEW = [...WORKLOADS, 'deployments/status', 'replicasets/status'
 
 const VIEW_RULES: readonly PolicyRule[] = [
   rule([''], VIEWABLE, READ),
-  rule(['apps'], WORKLOADS_VIEW, READ),
-  rule(['events.k8s.io'], ['events'], READ),
-  rule(['coordination.k8s.io'], ['leases'], READ),
+  rule([API_GROUP.apps], WORKLOADS_VIEW, READ),
+  rule([API_GROUP.events], ['events'], READ),
+  rule([API_GROUP.coordination], ['leases'], READ),
 ];
 const EDIT_RULES: readonly PolicyRule[] = [
   rule([''], ['pods/attach', 'pods/exec', 'pods/portforward', 'pods/proxy', 'secrets'], READ),
@@ -60,11 +60,11 @@ const EDIT_RULES: readonly PolicyRule[] = [
   rule([''], ['pods', 'pods/attach', 'pods/exec', 'pods/portforward', 'pods/proxy'], WRITE),
   rule([''], ['pods/eviction', 'serviceaccounts/token'], ['create']),
   rule([''], ['configmaps', 'events', 'secrets', 'serviceaccounts'], WRITE),
-  rule(['apps'], WORKLOADS, WRITE),
-  rule(['coordination.k8s.io'], ['leases'], WRITE),
+  rule([API_GROUP.apps], WORKLOADS, WRITE),
+  rule([API_GROUP.coordination], ['leases'], WRITE),
 ];
 const ADMIN_RULES: readonly PolicyRule[] = [
-  rule(['authorization.k8s.io'], ['localsubjectaccessreviews'], ['create']),
+  rule([API_GROUP.authorization], ['localsubjectaccessreviews'], ['create']),
   rule([RBAC_GROUP], ['rolebindings', 'roles'], [...READ, ...WRITE]),
 ];
 
@@ -76,13 +76,13 @@ const ROLE_RULES: Readonly<Record<string, readonly PolicyRule[]>> = {
   ],
   'system:public-info-viewer': [paths('/healthz', '/livez', '/readyz', '/version', '/version/')],
   'system:basic-user': [
-    rule(['authorization.k8s.io'], ['selfsubjectaccessreviews', 'selfsubjectrulesreviews'], ['create']),
-    rule(['authentication.k8s.io'], ['selfsubjectreviews'], ['create']),
+    rule([API_GROUP.authorization], ['selfsubjectaccessreviews', 'selfsubjectrulesreviews'], ['create']),
+    rule([API_GROUP.authentication], ['selfsubjectreviews'], ['create']),
   ],
   'system:monitoring': [paths('/healthz', '/livez', '/metrics', '/readyz')],
   'system:auth-delegator': [
-    rule(['authentication.k8s.io'], ['tokenreviews'], ['create']),
-    rule(['authorization.k8s.io'], ['subjectaccessreviews'], ['create']),
+    rule([API_GROUP.authentication], ['tokenreviews'], ['create']),
+    rule([API_GROUP.authorization], ['subjectaccessreviews'], ['create']),
   ],
   // Bound to nobody: devices are allowed what they need, object by object, by the device authorizer.
   'system:device': [
@@ -98,10 +98,10 @@ const ROLE_RULES: Readonly<Record<string, readonly PolicyRule[]>> = {
     rule([''], ['pods'], ['delete']),
     rule([''], ['bindings', 'pods/binding'], ['create']),
     rule([''], ['pods/status'], CHANGE),
-    rule(['', 'events.k8s.io'], ['events'], ['create', ...CHANGE]),
-    rule(['apps'], ['replicasets', 'statefulsets', 'deployments'], READ),
+    rule(['', API_GROUP.events], ['events'], ['create', ...CHANGE]),
+    rule([API_GROUP.apps], ['replicasets', 'statefulsets', 'deployments'], READ),
     rule(FLEET, ['devices'], READ),
-    rule(['coordination.k8s.io'], ['leases'], ['create', 'get', ...CHANGE]),
+    rule([API_GROUP.coordination], ['leases'], ['create', 'get', ...CHANGE]),
   ],
   // The garbage collector and the namespace controller delete objects of every kind, and must see them all.
   'system:kube-controller-manager': [
@@ -114,10 +114,10 @@ const ROLE_RULES: Readonly<Record<string, readonly PolicyRule[]>> = {
     rule([''], ['nodes'], ['create', 'delete', ...CHANGE]),
     rule([''], ['nodes/status', 'pods/status'], CHANGE),
     rule([''], ['pods'], ['delete']),
-    rule(['', 'events.k8s.io'], ['events'], ['create', ...CHANGE]),
+    rule(['', API_GROUP.events], ['events'], ['create', ...CHANGE]),
     rule(FLEET, ['devices'], [...READ, 'create', ...CHANGE]),
     rule(FLEET, ['devices/status'], CHANGE),
-    rule(['coordination.k8s.io'], ['leases'], [...READ, 'create', ...CHANGE]),
+    rule([API_GROUP.coordination], ['leases'], [...READ, 'create', ...CHANGE]),
     // Reports are written under the identity of their device, so that its restrictions apply.
     rule([''], ['users', 'groups'], ['impersonate']),
   ],
@@ -169,7 +169,7 @@ const BINDINGS: readonly BindingPlan[] = [
   { name: 'system:covey-hub', role: 'system:covey-hub', subjects: [user(HUB_USER.hub)] },
 ];
 
-const AGGREGATE_LABEL = 'rbac.authorization.k8s.io/aggregate-to-';
+const AGGREGATE_LABEL = `${RBAC_GROUP}/aggregate-to-`;
 
 function meta(name: string, labels: Record<string, string> = {}) {
   return newObjectMeta({

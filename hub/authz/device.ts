@@ -4,9 +4,8 @@
  * against the stored object by the device-restriction admission plug-in. Nothing else is allowed to a device
  * by this authorizer, and whatever concerns other devices is denied outright.
  */
-import { NAMESPACE } from '#protocol/core/v1/well-known.js';
-import { FLEET_GROUP, FLEET_IDENTITY } from '#protocol/fleet/v1alpha1/well-known.js';
-import type { UserInfo } from '#protocol/meta/user-info.js';
+import { API_GROUP, NAMESPACE } from '#protocol/core/v1/well-known.js';
+import { deviceOfUsername, FLEET_GROUP, FLEET_IDENTITY } from '#protocol/fleet/v1alpha1/well-known.js';
 import {
   type Authorizer,
   NO_OPINION,
@@ -25,7 +24,7 @@ export function deviceAuthorizer(graph: DeviceGraph): Authorizer {
     authorize(attributes) {
       const { user } = attributes;
       if (!user.groups.includes(FLEET_IDENTITY.devicesGroup)) return NO_OPINION;
-      const device = deviceNameOf(user);
+      const device = deviceOfUsername(user.username);
       if (device === undefined) return deny(`no device is called ${JSON.stringify(user.username)}`);
       if (attributes.kind === 'path') return decidePath(attributes);
       return decide(graph, device, attributes);
@@ -37,15 +36,6 @@ export function deviceAuthorizer(graph: DeviceGraph): Authorizer {
 function decidePath({ verb, path }: PathAttributes): Verdict {
   const inRegistry = path === '/v2' || path.startsWith('/v2/');
   return inRegistry && (verb === 'get' || verb === 'head') ? ALLOW : NO_OPINION;
-}
-
-/** The device of a `system:device:<name>` user. */
-export function deviceNameOf(user: UserInfo): string | undefined {
-  const { username } = user;
-  const prefix = FLEET_IDENTITY.devicePrefix;
-  return username.startsWith(prefix) && username.length > prefix.length
-    ? username.slice(prefix.length)
-    : undefined;
 }
 
 function decide(graph: DeviceGraph, device: string, attributes: ResourceAttributes): Verdict {
@@ -62,12 +52,12 @@ function decide(graph: DeviceGraph, device: string, attributes: ResourceAttribut
     case 'serviceaccounts':
       return decideServiceAccount(graph, device, attributes);
     case 'events':
-    case 'events.events.k8s.io':
+    case `events.${API_GROUP.events}`:
       return allowIf(
         attributes.verb === 'create' || CHANGE.has(attributes.verb),
         'devices only write events',
       );
-    case 'leases.coordination.k8s.io':
+    case `leases.${API_GROUP.coordination}`:
       return decideLease(device, attributes);
     default:
       return NO_OPINION;

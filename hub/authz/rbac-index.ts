@@ -5,7 +5,7 @@
  *
  * A ClusterRole with an aggregation rule has the rules of all ClusterRoles that its selectors match.
  */
-import { IDENTITY } from '#protocol/core/v1/well-known.js';
+import { serviceAccountUsername } from '#protocol/core/v1/service-account-user.js';
 import { labelSelectorMatches } from '#protocol/meta/label-selector.js';
 import { type KubernetesObject, objectKey } from '#protocol/meta/object-meta.js';
 import type { UserInfo } from '#protocol/meta/user-info.js';
@@ -148,7 +148,7 @@ function subjectKey(subject: Readonly<Subject>, bindingNamespace: string): strin
   switch (subject.kind) {
     case 'ServiceAccount': {
       const namespace = subject.namespace || bindingNamespace;
-      return `user:${IDENTITY.serviceAccountPrefix}${namespace}:${subject.name}`;
+      return `user:${serviceAccountUsername({ namespace, name: subject.name })}`;
     }
     case 'Group':
       return `group:${subject.name}`;

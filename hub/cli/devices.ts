@@ -1,14 +1,16 @@
 /** `covey devices`: lists the fleet, revokes a device's certificate, or removes a device. */
 
 import { z } from 'zod';
+import { API_GROUP } from '#protocol/core/v1/well-known.js';
+import { FLEET_API_VERSION } from '#protocol/fleet/v1alpha1/well-known.js';
 import { PATCH_CONTENT_TYPE } from '#protocol/meta/patch-type.js';
 import { UsageError } from '../lib/arguments.js';
 import type { Command } from './command.js';
 import { callApi, readCredentials } from './credentials.js';
 import { dataDirectory, dataOption } from './data-option.js';
 
-const DEVICES = '/apis/fleet.covey.dev/v1alpha1/devices';
-const TABLE = 'application/json;as=Table;v=v1;g=meta.k8s.io';
+const DEVICES = `/apis/${FLEET_API_VERSION}/devices`;
+const TABLE = `application/json;as=Table;v=v1;g=${API_GROUP.meta}`;
 
 const tableSchema = z.object({
   columnDefinitions: z.array(z.object({ name: z.string(), priority: z.number().optional() })),

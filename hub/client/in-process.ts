@@ -4,6 +4,7 @@
  * encoded, and what comes back is the frozen object that everybody shares.
  */
 
+import { IDENTITY } from '#protocol/core/v1/well-known.js';
 import type { KubernetesObject } from '#protocol/meta/object-meta.js';
 import { PATCH_CONTENT_TYPE, type PatchKind } from '#protocol/meta/patch-type.js';
 import { ApiError } from '#protocol/meta/status.js';
@@ -33,7 +34,7 @@ export function createInProcessClient(options: InProcessClientOptions): Client {
   return {
     resource: <T extends KubernetesObject>(id: ResourceId) => new InProcessResource<T>(options, id),
     as: (username, groups) => {
-      const everyone = 'system:authenticated';
+      const everyone = IDENTITY.authenticatedGroup;
       const all = groups.includes(everyone) ? groups : [...groups, everyone];
       return createInProcessClient({ ...options, user: { username, groups: all } });
     },

@@ -6,14 +6,14 @@
 
 import type { CertificateReader } from '#hub/authn/certificate-reader.js';
 import { deviceOf } from '#hub/authn/device-cert.js';
-import { DEVICE_USER_PREFIX } from '#hub/authn/pki/certificate-authority.js';
 import type { DeviceLedger } from '#hub/authn/pki/device-ledger.js';
+import { IDENTITY } from '#protocol/core/v1/well-known.js';
+import { deviceOfUsername, deviceUsername, FLEET_IDENTITY } from '#protocol/fleet/v1alpha1/well-known.js';
 import { devicePublishes, deviceSubscribes, isMonitorTopic, messageTopic } from '#protocol/link/topics.js';
 import { isApiError } from '#protocol/meta/status.js';
 
-/** Organization of certificates that may read `monitor/`; administrators (system:masters) may as well. */
-export const MONITORS_GROUP = 'covey:monitors';
-const ADMINS_GROUP = 'system:masters';
+/** Organizations of certificates that may read `monitor/`. */
+const READERS = [IDENTITY.mastersGroup, FLEET_IDENTITY.monitorsGroup];
 
 export type Principal =
   | { readonly kind: 'device'; readonly device: string }
@@ -31,11 +31,6 @@ export type Verdict =
   | { readonly admitted: true; readonly principal: Principal }
   | { readonly admitted: false; readonly reason: string };
 
-/** The MQTT client id of a device: the common name of its certificate. */
-export function deviceClientId(device: string): string {
-  return `${DEVICE_USER_PREFIX}${device}`;
-}
-
 const MAX_KEEPALIVE_SECONDS = 600;
 
 export function judgeConnect(
@@ -50,7 +45,7 @@ export function judgeConnect(
     const device = deviceOf(reader, ledger, certificate);
     const { commonName, organizations } = reader.read(certificate);
     if (device !== undefined) principal = { kind: 'device', device };
-    else if (organizations.includes(ADMINS_GROUP) || organizations.includes(MONITORS_GROUP)) {
+    else if (READERS.some((group) => organizations.includes(group))) {
       principal = { kind: 'reader', username: commonName };
     } else return refused(`${commonName} is neither a device nor a monitor`);
   } catch (error) {
@@ -67,8 +62,8 @@ export function judgeConnect(
 }
 
 function judgeDevice(device: string, principal: Principal, request: ConnectRequest): Verdict {
-  if (request.clientId !== deviceClientId(device)) {
-    return refused(`client id must be ${deviceClientId(device)}, not ${JSON.stringify(request.clientId)}`);
+  if (request.clientId !== deviceUsername(device)) {
+    return refused(`client id must be ${deviceUsername(device)}, not ${JSON.stringify(request.clientId)}`);
   }
   if (request.willTopic !== undefined && request.willTopic !== messageTopic(device, 'presence')) {
     return refused(`the will of ${device} may only go to its own presence`);
@@ -77,7 +72,7 @@ function judgeDevice(device: string, principal: Principal, request: ConnectReque
 }
 
 function judgeReader(principal: Principal, request: ConnectRequest): Verdict {
-  if (request.clientId.startsWith(DEVICE_USER_PREFIX)) return refused('that client id is a device’s');
+  if (deviceOfUsername(request.clientId) !== undefined) return refused('that client id is a device’s');
   if (request.willTopic !== undefined) return refused('readers may not publish, also not by a will');
   return { admitted: true, principal };
 }

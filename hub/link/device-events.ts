@@ -3,19 +3,19 @@
  * repeat finds it again after a restart of the hub; and it notes the last report that was counted, so that a
  * report that comes twice counts once.
  */
+
 import { createHash } from 'node:crypto';
 import { EVENTS } from '#hub/cache/resources.js';
 import type { Client } from '#hub/client/client.js';
 import type { Event } from '#protocol/core/v1/event.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
+import { FLEET_ANNOTATION } from '#protocol/fleet/v1alpha1/well-known.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import type { ReportedEvent } from '#protocol/link/report.js';
 import { newObjectMeta } from '#protocol/meta/object-meta.js';
 import { isAlreadyExists, isNotFound } from '#protocol/meta/status.js';
 import { formatTime, parseTime } from '#protocol/meta/time.js';
 
-/** `<spool>/<sequence>` of the last report that was counted into an Event. */
-export const COUNTED_ANNOTATION = 'fleet.covey.dev/counted-report';
 const COMPONENT = 'covey-agent';
 const MAX_MESSAGE = 1_024;
 /** Clocks of boards may be off by years; a time this far from the hub's is not believed. */
@@ -79,7 +79,7 @@ export class DeviceEvents {
       metadata: newObjectMeta({
         name: `${name.slice(0, 230)}.${digest}`,
         namespace,
-        annotations: { [COUNTED_ANNOTATION]: `${spool}/${sequence}` },
+        annotations: { [FLEET_ANNOTATION.countedReport]: `${spool}/${sequence}` },
       }),
       involvedObject: {
         apiVersion: 'v1',
@@ -109,6 +109,8 @@ export class DeviceEvents {
 }
 
 function wasCounted(event: Event, { spool, sequence }: ReportOrigin): boolean {
-  const [countedSpool, counted] = (event.metadata.annotations?.[COUNTED_ANNOTATION] ?? '').split('/');
+  const [countedSpool, counted] = (event.metadata.annotations?.[FLEET_ANNOTATION.countedReport] ?? '').split(
+    '/',
+  );
   return countedSpool === spool && Number(counted) >= sequence;
 }

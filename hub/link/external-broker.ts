@@ -8,6 +8,7 @@
 import { isIP } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { MqttClient } from 'mqtt';
+import { FLEET_IDENTITY } from '#protocol/fleet/v1alpha1/well-known.js';
 import { backoffDelay } from '#protocol/lib/backoff.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
@@ -20,7 +21,7 @@ export interface ExternalBrokerOptions {
   readonly port: number;
   /** PEM of the authority that signed the broker's certificate. */
   readonly ca: string;
-  /** The hub's own client certificate, common name `HUB_BROKER_USER`. */
+  /** The hub's own client certificate, common name `FLEET_IDENTITY.hubOnBroker`. */
   readonly certificate: string;
   readonly privateKey: string;
   readonly clock: Clock;
@@ -30,9 +31,6 @@ export interface ExternalBrokerOptions {
   /** Called with all devices when one joins or goes: writes the broker's access list and makes it read it. */
   readonly writeAccessList?: (devices: readonly string[]) => Promise<void>;
 }
-
-/** Common name of the hub's certificate on an external broker, and its MQTT client id. */
-export const HUB_BROKER_USER = 'system:covey:hub';
 
 const RETRY = { initialMs: 250, maxMs: 10_000 };
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -120,7 +118,7 @@ export class ExternalBroker implements HubTransport {
     socket.setNoDelay(true);
     return new MqttClient(() => socket, {
       protocolVersion: 4,
-      clientId: HUB_BROKER_USER,
+      clientId: FLEET_IDENTITY.hubOnBroker,
       clean: true,
       keepalive: 15,
       reconnectPeriod: 0,

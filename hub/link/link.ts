@@ -51,7 +51,7 @@ export interface ExternalOptions {
   readonly addresses?: readonly string[];
   /** PEM of the authority of the broker's certificate. */
   readonly ca: string;
-  /** The hub's client certificate with common name HUB_BROKER_USER. */
+  /** The hub's client certificate with common name FLEET_IDENTITY.hubOnBroker. */
   readonly certificate: string;
   readonly privateKey: string;
   readonly writeAccessList?: (devices: readonly string[]) => Promise<void>;

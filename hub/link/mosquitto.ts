@@ -4,10 +4,9 @@
  * block per device instead of a pattern, and is written anew when a device joins or goes.
  */
 
+import { deviceUsername, FLEET_IDENTITY } from '#protocol/fleet/v1alpha1/well-known.js';
 import { MAX_PACKET_BYTES } from '#protocol/link/codec.js';
 import { deviceAccessPatterns, HUB_ACCESS } from '#protocol/link/topics.js';
-import { deviceClientId } from './broker-access.js';
-import { HUB_BROKER_USER } from './external-broker.js';
 
 export interface MosquittoFiles {
   /** Paths as Mosquitto sees them. */
@@ -63,12 +62,12 @@ export function mosquittoConfig(
 /** The access list for these devices; `readers` are common names that may read `monitor/`. */
 export function mosquittoAccessList(devices: readonly string[], readers: readonly string[]): string {
   const blocks = [
-    [`user ${HUB_BROKER_USER}`, `topic readwrite ${HUB_ACCESS.everything}`],
+    [`user ${FLEET_IDENTITY.hubOnBroker}`, `topic readwrite ${HUB_ACCESS.everything}`],
     ...readers.map((reader) => [`user ${reader}`, `topic read ${HUB_ACCESS.monitor}`]),
     ...[...devices].sort().map((device) => {
       const { publish, subscribe } = deviceAccessPatterns(device);
       return [
-        `user ${deviceClientId(device)}`,
+        `user ${deviceUsername(device)}`,
         ...publish.map((topic) => `topic write ${topic}`),
         ...subscribe.map((topic) => `topic read ${topic}`),
       ];

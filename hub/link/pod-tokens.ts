@@ -8,6 +8,7 @@ import { SERVICE_ACCOUNTS } from '#hub/cache/resources.js';
 import type { Client } from '#hub/client/client.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
 import type { ServiceAccount } from '#protocol/core/v1/service-account.js';
+import { API_GROUP } from '#protocol/core/v1/well-known.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import { type KubernetesObject, newObjectMeta } from '#protocol/meta/object-meta.js';
 import { parseTime } from '#protocol/meta/time.js';
@@ -52,7 +53,7 @@ export class PodTokens {
     if (known !== undefined && !tokenIsDue(known.expires, this.#clock.now())) return known;
     const name = pod.spec.serviceAccountName ?? 'default';
     const request: TokenRequest = {
-      apiVersion: 'authentication.k8s.io/v1',
+      apiVersion: `${API_GROUP.authentication}/v1`,
       kind: 'TokenRequest',
       metadata: newObjectMeta({}),
       spec: {

@@ -3,7 +3,10 @@
  * kind without a strategy of its own is plain, or has the usual separation of spec and status when the
  * catalogue gives it a status endpoint.
  */
+
 import { randomUUID } from 'node:crypto';
+import { API_GROUP } from '#protocol/core/v1/well-known.js';
+import { FLEET_GROUP } from '#protocol/fleet/v1alpha1/well-known.js';
 import type { KindInfo } from '#protocol/kind-info.js';
 import { KINDS } from '#protocol/kinds.js';
 import type { Clock } from '#protocol/lib/clock.js';
@@ -87,8 +90,8 @@ function strategyTable({ store, clock, tokens, escalation }: RegistryOptions): M
     ['/ServiceAccount', serviceAccountStrategy(tokens, createLookups(store).uid)],
     ['apps/Deployment', deploymentStrategy],
     ['apps/ReplicaSet', replicaSetStrategy],
-    ['coordination.k8s.io/Lease', leaseStrategy],
-    ['fleet.covey.dev/Device', deviceStrategy],
+    [`${API_GROUP.coordination}/Lease`, leaseStrategy],
+    [`${FLEET_GROUP}/Device`, deviceStrategy],
     [`${RBAC_GROUP}/Role`, role],
     [`${RBAC_GROUP}/ClusterRole`, role],
     [`${RBAC_GROUP}/RoleBinding`, binding],

@@ -3,6 +3,7 @@
  * resourceVersion and resourceVersionMatch; since everything is answered from the store's own memory, "any"
  * and "not older than" are answered with the newest.
  */
+import { API_GROUP } from '#protocol/core/v1/well-known.js';
 import { forbidden, notSupported } from '#protocol/meta/field-error.js';
 import { ApiError } from '#protocol/meta/status.js';
 import type { StoredValue } from '../store/store.js';
@@ -120,7 +121,7 @@ function checkOptions(options: StorageListOptions): void {
   if (match === '') return;
   const field = 'resourceVersionMatch';
   const refuse = (error: ReturnType<typeof forbidden>) =>
-    ApiError.invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', [error]);
+    ApiError.invalid({ group: API_GROUP.meta, kind: 'ListOptions' }, '', [error]);
   if (options.continue !== '') {
     throw refuse(forbidden(field, 'resourceVersionMatch is forbidden when continue is provided'));
   }

@@ -4,6 +4,7 @@
  * clients of the API that they guard. After a new list, what has gone meanwhile is removed without a gap in
  * what stays.
  */
+import { IDENTITY } from '#protocol/core/v1/well-known.js';
 import { backoffDelay } from '#protocol/lib/backoff.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
@@ -123,7 +124,7 @@ export class StorageFeed implements AsyncDisposable {
 /** The scope of what the hub does for itself, before and below authorization. */
 export function systemScope(namespace: string, signal: AbortSignal): RequestScope {
   return {
-    user: { username: 'system:hub', groups: ['system:masters', 'system:authenticated'] },
+    user: { username: 'system:hub', groups: [IDENTITY.mastersGroup, IDENTITY.authenticatedGroup] },
     namespace,
     dryRun: false,
     fieldManager: 'hub',

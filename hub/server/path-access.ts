@@ -3,10 +3,11 @@
  * a non-resource URL, its method the verb. Basic credentials count as a bearer token in the password, as
  * registry clients send them.
  */
+
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
+import { IDENTITY } from '#protocol/core/v1/well-known.js';
 import { ApiError } from '#protocol/meta/status.js';
-import { ANONYMOUS_USER } from '../authn/anonymous.js';
 import type { Authenticator } from '../authn/authenticator.js';
 import type { Authorizer } from '../authz/authorizer.js';
 
@@ -25,7 +26,7 @@ export function pathAuthorizer(authenticator: Authenticator, authorizer: Authori
       if (user === undefined) return 'unauthenticated';
       const { decision } = authorizer.authorize({ kind: 'path', user, verb, path });
       if (decision === 'Allow') return 'allowed';
-      return user.username === ANONYMOUS_USER ? 'unauthenticated' : 'forbidden';
+      return user.username === IDENTITY.anonymous ? 'unauthenticated' : 'forbidden';
     } catch (error) {
       if (error instanceof ApiError && error.code === 401) return 'unauthenticated';
       throw error;

@@ -2,6 +2,7 @@
  * A hub's link and device links over real TLS sockets and a real broker, embedded or Mosquitto, on an API that
  * is a map. Everything goes when the test ends.
  */
+
 import { spawn } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { access, mkdir, writeFile } from 'node:fs/promises';
@@ -16,9 +17,9 @@ import { JoinTokens } from '#hub/authn/join-token.js';
 import { CertificateAuthority } from '#hub/authn/pki/certificate-authority.js';
 import { createInformerFactory } from '#hub/cache/informer-factory.js';
 import { systemClock } from '#hub/lib/system-clock.js';
-import { HUB_BROKER_USER } from '#hub/link/external-broker.js';
 import { type HubLink, type HubLinkOptions, startHubLink } from '#hub/link/link.js';
 import { mosquittoAccessList, mosquittoConfig } from '#hub/link/mosquitto.js';
+import { FLEET_IDENTITY } from '#protocol/fleet/v1alpha1/well-known.js';
 import { silentLogger } from '#protocol/lib/logger.js';
 import type { Assignment } from '#protocol/link/assignment.js';
 import { FakeClient } from './fake-client.js';
@@ -167,7 +168,7 @@ export class LinkFleet implements AsyncDisposable {
     const { authority, port, client } = this;
     const informers = createInformerFactory(client, systemClock, silentLogger);
     const serving = await authority.serving('mqtt', ['localhost', '127.0.0.1']);
-    const own = await authority.issueClient({ commonName: HUB_BROKER_USER });
+    const own = await authority.issueClient({ commonName: FLEET_IDENTITY.hubOnBroker });
     const write = this.#writeAccessList;
     const link = await startHubLink({
       client,

@@ -3,7 +3,9 @@
  * The catalogue does not change while the hub runs, so each document is made and hashed once; clients that
  * hold it get 304.
  */
+
 import { createHash } from 'node:crypto';
+import { API_GROUP } from '#protocol/core/v1/well-known.js';
 import type { KindInfo } from '#protocol/kind-info.js';
 import type { ApiRequest, ApiResult } from '../api-request.js';
 import { parseAccept } from '../media-type.js';
@@ -50,7 +52,7 @@ export class Discovery {
       ].sort(),
     });
     for (const version of AGGREGATED_VERSIONS) {
-      const apiVersion = `apidiscovery.k8s.io/${version}`;
+      const apiVersion = `${API_GROUP.discovery}/${version}`;
       this.#aggregated.set(`/api ${version}`, document(aggregated(kinds, true, apiVersion)));
       this.#aggregated.set(`/apis ${version}`, document(aggregated(kinds, false, apiVersion)));
     }
@@ -68,7 +70,9 @@ export class Discovery {
       vary: 'Accept',
       ...(version === undefined
         ? {}
-        : { 'content-type': `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList` }),
+        : {
+            'content-type': `application/json;g=${API_GROUP.discovery};v=${version};as=APIGroupDiscoveryList`,
+          }),
     };
     if (request.header('if-none-match') === chosen.etag) {
       return { kind: 'raw', status: 304, contentType: 'application/json', body: '', headers };
@@ -85,7 +89,7 @@ function aggregatedVersion(request: ApiRequest): string | undefined {
     if (type !== 'application/json') continue;
     if (params['as'] === undefined) return undefined;
     const { as, g, v } = params;
-    if (as === 'APIGroupDiscoveryList' && g === 'apidiscovery.k8s.io') {
+    if (as === 'APIGroupDiscoveryList' && g === API_GROUP.discovery) {
       const known = AGGREGATED_VERSIONS.find((version) => version === v);
       if (known !== undefined) return known;
     }

@@ -3,13 +3,13 @@
  * `impersonate` on users, groups, serviceaccounts or userextras for the one who really asks; then the request
  * goes on as the other user.
  */
+import { parseServiceAccountUsername, serviceAccountGroups } from '#protocol/core/v1/service-account-user.js';
+import { API_GROUP, IDENTITY } from '#protocol/core/v1/well-known.js';
 import { ApiError } from '#protocol/meta/status.js';
 import type { UserInfo } from '#protocol/meta/user-info.js';
 import { forbiddenError, type ResourceAttributes } from '../../authz/authorizer.js';
 import type { ApiRequest, Filter } from '../api-request.js';
 import type { ChainParts } from './chain-parts.js';
-
-const SERVICE_ACCOUNT = /^system:serviceaccount:([^:]+):([^:]+)$/;
 
 export function impersonationFilter({ authorizer }: Pick<ChainParts, 'authorizer'>): Filter {
   return {
@@ -49,34 +49,31 @@ export function impersonationFilter({ authorizer }: Pick<ChainParts, 'authorizer
 function targetOf(request: ApiRequest, username: string): UserInfo {
   const asked = splitHeader(request.header('impersonate-group'));
   const uid = request.header('impersonate-uid');
-  const account = SERVICE_ACCOUNT.exec(username);
-  const implied =
-    asked.length > 0 || account === null
-      ? asked
-      : ['system:serviceaccounts', `system:serviceaccounts:${account[1]}`];
+  const account = parseServiceAccountUsername(username);
+  const implied = asked.length > 0 || account === undefined ? asked : serviceAccountGroups(account.namespace);
   const groups =
-    username === 'system:anonymous'
-      ? [...implied, 'system:unauthenticated']
-      : [...implied, 'system:authenticated'];
+    username === IDENTITY.anonymous
+      ? [...implied, IDENTITY.unauthenticatedGroup]
+      : [...implied, IDENTITY.authenticatedGroup];
   return { username, groups: [...new Set(groups)], ...(uid === undefined ? {} : { uid }) };
 }
 
 function checksOf(target: UserInfo, withGroups: boolean) {
   const none = { group: '', subresource: '', namespace: '' };
-  const account = SERVICE_ACCOUNT.exec(target.username);
+  const account = parseServiceAccountUsername(target.username);
   const checks = [
-    account === null
+    account === undefined
       ? { ...none, resource: 'users', name: target.username }
-      : { ...none, resource: 'serviceaccounts', namespace: account[1] ?? '', name: account[2] ?? '' },
+      : { ...none, resource: 'serviceaccounts', ...account },
   ];
   if (withGroups) {
     for (const name of target.groups) {
-      if (name !== 'system:authenticated' && name !== 'system:unauthenticated')
+      if (name !== IDENTITY.authenticatedGroup && name !== IDENTITY.unauthenticatedGroup)
         checks.push({ ...none, resource: 'groups', name });
     }
   }
   if (target.uid !== undefined)
-    checks.push({ ...none, group: 'authentication.k8s.io', resource: 'uids', name: target.uid });
+    checks.push({ ...none, group: API_GROUP.authentication, resource: 'uids', name: target.uid });
   return checks;
 }
 

@@ -4,6 +4,7 @@
  * one runaway client cannot take the hub from everybody else. Members of system:masters and callers in this
  * process are exempt.
  */
+import { IDENTITY } from '#protocol/core/v1/well-known.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import { ApiError } from '#protocol/meta/status.js';
 import type { UserInfo } from '#protocol/meta/user-info.js';
@@ -61,7 +62,7 @@ export class Limits {
   /** Admits a request or throws TooManyRequests. Returns what must be called when the request is over. */
   enter(request: ApiRequest): () => void {
     const { user } = request;
-    const exempt = request.credentials === undefined || user.groups.includes('system:masters');
+    const exempt = request.credentials === undefined || user.groups.includes(IDENTITY.mastersGroup);
     if (isLongRunning(request)) return this.#enterLongRunning(user, exempt);
     if (exempt) return NOTHING;
     this.#takeToken(user);
@@ -98,7 +99,7 @@ export class Limits {
   }
 
   #takeToken(user: UserInfo): void {
-    const anonymous = user.groups.includes('system:unauthenticated');
+    const anonymous = user.groups.includes(IDENTITY.unauthenticatedGroup);
     const rate = anonymous ? this.#options.anonymousRate : this.#options.perUserRate;
     const burst = anonymous ? this.#options.anonymousRate : this.#options.perUserBurst;
     const bucket = this.#bucket(user);

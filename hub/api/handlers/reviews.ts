@@ -3,6 +3,7 @@
  * SelfSubjectReview, TokenReview, SubjectAccessReview, SelfSubjectAccessReview, LocalSubjectAccessReview,
  * SelfSubjectRulesReview.
  */
+import { IDENTITY } from '#protocol/core/v1/well-known.js';
 import type { KubernetesObject } from '#protocol/meta/object-meta.js';
 import { ApiError, isApiError } from '#protocol/meta/status.js';
 import type { UserInfo } from '#protocol/meta/user-info.js';
@@ -85,7 +86,8 @@ async function reviewToken(
       authorization: `Bearer ${spec.token}`,
     });
     // Anonymous is the answer for no credentials at all; a token always is some.
-    if (user === undefined || user.groups.includes('system:unauthenticated')) return { authenticated: false };
+    if (user === undefined || user.groups.includes(IDENTITY.unauthenticatedGroup))
+      return { authenticated: false };
     return {
       authenticated: true,
       user: wireUser(user),

@@ -2,6 +2,7 @@
  * Objects to a Table, the rows that kubectl prints: columns from the catalogue, cells by path or by deriver,
  * ages by the clock that the caller passes.
  */
+import { API_GROUP } from '#protocol/core/v1/well-known.js';
 import type { Column, KindInfo } from '#protocol/kind-info.js';
 import type { KubernetesObject } from '#protocol/meta/object-meta.js';
 import type { IncludeObject, Table, TableColumnDefinition, TableRow } from '#protocol/meta/table.js';
@@ -76,7 +77,7 @@ export function toTable(
   const { definitions, cells } = printerOf(context.resource);
   return {
     kind: 'Table',
-    apiVersion: 'meta.k8s.io/v1',
+    apiVersion: `${API_GROUP.meta}/v1`,
     metadata,
     columnDefinitions: withColumns ? definitions : [],
     rows: objects.map((object) => rowOf(object as unknown as KubernetesObject, cells, context)),
@@ -93,7 +94,11 @@ function rowOf(object: KubernetesObject, cells: readonly CellMaker[], context: T
     case 'Metadata':
       return {
         ...row,
-        object: { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: object.metadata },
+        object: {
+          kind: 'PartialObjectMetadata',
+          apiVersion: `${API_GROUP.meta}/v1`,
+          metadata: object.metadata,
+        },
       };
   }
 }

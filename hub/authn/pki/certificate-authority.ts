@@ -4,9 +4,11 @@
  * device certificates, and remembers which device certificates were issued and revoked. Losing its
  * directory means that every device must join again, so it belongs in a backup.
  */
+
 import { X509Certificate } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { deviceUsername, FLEET_IDENTITY } from '#protocol/fleet/v1alpha1/well-known.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import { readFileIfPresent, writeFileDurably } from '../../lib/files.js';
 import {
@@ -28,8 +30,6 @@ import { DeviceLedger } from './device-ledger.js';
 const DAY = 24 * 3600 * 1000;
 /** Boards without a clock battery start in the past: certificates are valid from a day before their issue. */
 const BACKDATE = DAY;
-export const DEVICES_GROUP = 'system:devices';
-export const DEVICE_USER_PREFIX = 'system:device:';
 
 export interface CertificateAuthorityOptions {
   /** Created with mode 0700 when missing. */
@@ -131,7 +131,7 @@ export class CertificateAuthority {
    * Rejects with an Error when the request is malformed or not signed by its own key.
    */
   async issueDevice(device: string, csr: string, lifetimeMs?: number): Promise<IssuedCertificate> {
-    const subject = { commonName: `${DEVICE_USER_PREFIX}${device}`, organizations: [DEVICES_GROUP] };
+    const subject = { commonName: deviceUsername(device), organizations: [FLEET_IDENTITY.devicesGroup] };
     const validity = this.#validity(lifetimeMs);
     const certificate = await issueForRequest(this.#issuer, csr, { subject, usage: 'client', ...validity });
     const { fingerprint, notAfter } = readCertificate(certificate);

@@ -2,8 +2,10 @@
  * Service accounts, and POST serviceaccounts/token: a signed token of limited life, bound to a pod or secret
  * when the request says so, in which case that object must exist and be the one that is meant.
  */
+
 import type { TokenRequest } from '#protocol/authentication/v1/token-request.js';
 import type { ServiceAccount } from '#protocol/core/v1/service-account.js';
+import { API_GROUP } from '#protocol/core/v1/well-known.js';
 import { type FieldError, invalid } from '#protocol/meta/field-error.js';
 import { ApiError } from '#protocol/meta/status.js';
 import { formatTime } from '#protocol/meta/time.js';
@@ -30,7 +32,7 @@ function issue(tokens: ServiceAccountTokens, lookup: UidLookup): Connect<Service
     const { namespace = scope.namespace, name, uid } = current.metadata;
     const errors = validateSpec(request.spec);
     if (errors.length > 0) {
-      throw ApiError.invalid({ group: 'authentication.k8s.io', kind: 'TokenRequest' }, '', errors);
+      throw ApiError.invalid({ group: API_GROUP.authentication, kind: 'TokenRequest' }, '', errors);
     }
     const bound = await resolveBound(request.spec.boundObjectRef, namespace, lookup);
     const { token, expires } = tokens.issue(

@@ -48,6 +48,24 @@ export const FINALIZER = {
   orphan: 'orphan',
 } as const;
 
+/** API groups without a file of their own that names them. */
+export const API_GROUP = {
+  apps: 'apps',
+  authentication: 'authentication.k8s.io',
+  authorization: 'authorization.k8s.io',
+  coordination: 'coordination.k8s.io',
+  discovery: 'apidiscovery.k8s.io',
+  events: 'events.k8s.io',
+  meta: 'meta.k8s.io',
+} as const;
+
+/** Keys of what a service-account token says about its user beyond name and groups. */
+export const USER_EXTRA = {
+  credentialId: 'authentication.kubernetes.io/credential-id',
+  podName: 'authentication.kubernetes.io/pod-name',
+  podUid: 'authentication.kubernetes.io/pod-uid',
+} as const;
+
 /** Groups and users that Kubernetes reserves. */
 export const IDENTITY = {
   mastersGroup: 'system:masters',

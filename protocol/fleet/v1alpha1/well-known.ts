@@ -9,6 +9,8 @@ export const FLEET_ANNOTATION = {
   failoverClass: 'fleet.covey.dev/failover-class',
   /** On a pod: the device that it was taken from, when it replaces one. */
   replaces: 'fleet.covey.dev/replaces',
+  /** On an event: the last report of the device that is counted in it, `<spool>/<sequence>`. */
+  countedReport: 'fleet.covey.dev/counted-report',
 } as const;
 
 export const FLEET_LABEL = {
@@ -37,6 +39,10 @@ export const FLEET_IDENTITY = {
   devicesGroup: 'system:devices',
   /** `system:device:<name>` is a device's user name. */
   devicePrefix: 'system:device:',
+  /** The hub on an external broker. */
+  hubOnBroker: 'system:covey:hub',
+  /** Organization of certificates that may read `monitor/` on the broker. */
+  monitorsGroup: 'covey:monitors',
 } as const;
 
 /** Namespace of what Covey keeps for itself: join tokens, its own leases. */
@@ -45,7 +51,24 @@ export const FLEET_NAMESPACE = 'covey-system';
 /** Host name of the hub's own registry in image references; agents resolve it to their hub. */
 export const HUB_REGISTRY_HOST = 'hub.covey.internal';
 
-/** User name of a device. */
+/** Type of the Secrets that hold join tokens. */
+export const JOIN_TOKEN_TYPE = 'fleet.covey.dev/join-token';
+
+/** Annotations by which the board's own tools find the pod of a container in the OCI runtime's state. */
+export const OCI_ANNOTATION = {
+  podUid: 'covey.dev/pod-uid',
+  pod: 'covey.dev/pod',
+  container: 'covey.dev/container',
+} as const;
+
+/** User name of a device: the common name of its certificate and its MQTT client id. */
 export function deviceUsername(device: string): string {
   return `${FLEET_IDENTITY.devicePrefix}${device}`;
+}
+
+/** The device that a user name stands for; undefined when it is no device's. */
+export function deviceOfUsername(username: string): string | undefined {
+  const { devicePrefix } = FLEET_IDENTITY;
+  if (!username.startsWith(devicePrefix)) return undefined;
+  return username.slice(devicePrefix.length) || undefined;
 }

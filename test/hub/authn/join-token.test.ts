@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import test from 'node:test';
-import { JOIN_TOKEN_TYPE, JoinTokens } from '#hub/authn/join-token.js';
+import { JoinTokens } from '#hub/authn/join-token.js';
 import type { Secret } from '#protocol/core/v1/secret.js';
+import { JOIN_TOKEN_TYPE } from '#protocol/fleet/v1alpha1/well-known.js';
 import { apiError } from '#test/helpers/api-error.js';
 import { FakeClient } from '#test/helpers/fake-client.js';
 import { FakeClock } from '#test/helpers/fake-clock.js';
