@@ -6,7 +6,7 @@ import type { Namespace } from '#protocol/core/v1/namespace.js';
 import { NAMESPACE } from '#protocol/core/v1/well-known.js';
 import { FLEET_NAMESPACE } from '#protocol/fleet/v1alpha1/well-known.js';
 import { ApiError } from '#protocol/meta/status.js';
-import type { AdmissionAttributes, ValidatingPlugin } from './plugin.js';
+import type { AdmissionAttributes, MutatingPlugin, ValidatingPlugin } from './plugin.js';
 
 const IMMORTAL: readonly string[] = [
   NAMESPACE.default,
@@ -19,17 +19,20 @@ const NAMESPACES = { group: '', resource: 'namespaces' };
 
 export type NamespaceLookup = (name: string) => Promise<Readonly<Namespace> | undefined>;
 
-export function namespaceLifecycle(lookup: NamespaceLookup): ValidatingPlugin {
+export function namespaceLifecycle(lookup: NamespaceLookup): MutatingPlugin & ValidatingPlugin {
   return {
     name: 'NamespaceLifecycle',
     handles: (operation, group, resource, subresource) =>
       group === '' && resource === 'namespaces'
         ? operation === 'DELETE'
         : operation === 'CREATE' && subresource === '',
-    validate(attributes) {
-      if (attributes.operation === 'DELETE') return refuseImmortal(attributes.name);
-      if (attributes.scope.namespace === '') return undefined;
+    // First of all, so that nothing else is said about objects for a namespace that is not there.
+    admit(attributes) {
+      if (attributes.operation !== 'CREATE' || attributes.scope.namespace === '') return undefined;
       return checkNamespace(lookup, attributes);
+    },
+    validate(attributes) {
+      if (attributes.operation === 'DELETE') refuseImmortal(attributes.name);
     },
   };
 }

@@ -38,11 +38,7 @@ export class PathRoutes {
       throw notFound();
     }
     if (verb !== 'get' && verb !== 'head') {
-      throw new ApiError(
-        405,
-        'MethodNotAllowed',
-        'the server does not allow this method on the requested resource',
-      );
+      throw ApiError.methodNotAllowed();
     }
     if (known !== undefined) return known;
     if (health !== null)

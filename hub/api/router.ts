@@ -73,7 +73,7 @@ function targetOf({ registry }: HandlerContext, info: ResourceRequestInfo, resou
     throw ApiError.resourceNotFound();
   const named = !COLLECTION_VERBS.has(info.verb) && info.verb !== 'watch';
   if (resource.namespaced && namespace === '' && named) throw ApiError.resourceNotFound();
-  if (resource.namespaced && namespace === '' && info.verb === 'create') throw notAllowed(resource, 'create');
+  if (resource.namespaced && namespace === '' && info.verb === 'create') throw ApiError.methodNotAllowed();
   const subresource =
     info.subresource === '' ? undefined : resource.subresources.find(({ name }) => name === info.subresource);
   if (info.subresource !== '' && subresource === undefined) throw ApiError.resourceNotFound();
@@ -84,24 +84,20 @@ function targetOf({ registry }: HandlerContext, info: ResourceRequestInfo, resou
 function handlerOf(info: ResourceRequestInfo, { resource, subresource }: Target): ResourceHandler {
   const { verb, name } = info;
   if (subresource === undefined) {
-    if (!resource.verbs.some((known) => known === verb)) throw notAllowed(resource, verb);
-    if (verb === 'create' && name !== '') throw notAllowed(resource, 'create');
-    if (name === '' && NAMED_VERBS.has(verb)) throw notAllowed(resource, verb);
+    if (!resource.verbs.some((known) => known === verb)) throw ApiError.methodNotAllowed();
+    if (verb === 'create' && name !== '') throw ApiError.methodNotAllowed();
+    if (name === '' && NAMED_VERBS.has(verb)) throw ApiError.methodNotAllowed();
     if (isReview(resource.kind)) return review;
     if (resource.kind === 'Binding') return createBinding;
-    return OBJECT_HANDLERS[verb] ?? refuse(resource, verb);
+    return OBJECT_HANDLERS[verb] ?? refuse();
   }
-  if (!subresource.verbs.some((known) => known === verb)) throw notAllowed(resource, verb);
+  if (!subresource.verbs.some((known) => known === verb)) throw ApiError.methodNotAllowed();
   const special = SPECIAL_HANDLERS[subresource.name];
-  return (special ?? VIEW_HANDLERS)[verb] ?? refuse(resource, verb);
+  return (special ?? VIEW_HANDLERS)[verb] ?? refuse();
 }
 
-function refuse(resource: KindInfo, verb: string): never {
-  throw notAllowed(resource, verb);
-}
-
-function notAllowed({ group, resource }: KindInfo, verb: string): ApiError {
-  return ApiError.methodNotSupported({ group, resource }, verb);
+function refuse(): never {
+  throw ApiError.methodNotAllowed();
 }
 
 /** Stands in for the storage of kinds that are answered and never stored; no handler of theirs touches it. */

@@ -70,9 +70,9 @@ export async function openRegistry(options: OpenRegistryOptions): Promise<Opened
     ...(newUid === undefined ? {} : { newUid }),
     escalation: new EscalationCheck(rbac, authorizer),
     admission: admissionChain([
+      namespaceLifecycle(lookups.namespace),
       priority(),
       serviceAccountAdmission(lookups.serviceAccount, clock),
-      namespaceLifecycle(lookups.namespace),
       deviceRestriction(lookups.pod),
       failoverClass(),
       limits(),

@@ -28,7 +28,13 @@ export async function* watchObjects(
   selection: CompiledSelection,
 ): AsyncGenerator<readonly StorageWatchEvent[], void, undefined> {
   const wanted = parseResourceVersion(options.resourceVersion);
-  await reachRevision(context, wanted, scope.signal);
+  try {
+    await reachRevision(context, wanted, scope.signal);
+  } catch (error) {
+    // The time of the watch is over: it ends as it would have later.
+    if (scope.signal.aborted) return;
+    throw error;
+  }
   let from = wanted;
   if (wanted === 0 || options.sendInitialEvents) {
     const everything = {

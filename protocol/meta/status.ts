@@ -119,6 +119,12 @@ export class ApiError extends Error {
     return new ApiError(404, 'NotFound', 'the server could not find the requested resource', {});
   }
 
+  /** The path exists, but not with this HTTP method. */
+  static methodNotAllowed(): ApiError {
+    const message = 'the server does not allow this method on the requested resource';
+    return new ApiError(405, 'MethodNotAllowed', message, {});
+  }
+
   static methodNotSupported(resource: GroupResource, action: string): ApiError {
     return new ApiError(
       405,

@@ -23,6 +23,11 @@ export interface FleetOptions {
   readonly args?: readonly string[];
 }
 
+/** Why fleets of hollow devices cannot be tested here, or undefined when they can. */
+export function whyNoHollowFleet(): string | undefined {
+  return findKubectls().size === 0 ? 'needs kubectl in PATH' : undefined;
+}
+
 /** Why fleets with real containers cannot run here, or undefined when they can. */
 export function whyNoFleet(): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root';

@@ -49,6 +49,8 @@ export function acceptWebSocket(
       reject(error);
     });
     socket.once('close', () => reject(new Error('the client has closed the connection')));
+    // Names of Kubernetes' protocols hold a "/", which ws refuses in an offer; what is chosen is chosen already.
+    if (subprotocol !== '') message.headers['sec-websocket-protocol'] = 'chosen';
     server.handleUpgrade(message, socket, head, (webSocket) => resolve(webSocket));
   });
 }

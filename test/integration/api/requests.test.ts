@@ -228,7 +228,8 @@ test('what does not exist is 404, what a resource does not do is 405', async (t)
   ] as const) {
     const answer = await hub.send(method, path, {});
     assert.equal(answer.status, 405, `${method} ${path}: ${answer.text}`);
-    assert.equal(answer.json()['reason'], 'MethodNotAllowed');
+    const why = 'the server does not allow this method on the requested resource';
+    assert.deepEqual(answer.json(), status(405, 'MethodNotAllowed', why, {}));
   }
 });
 
