@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-import { UsageError } from '../lib/arguments.js';
 /**
  * The `covey` command: finds the subcommand, runs it and sets the exit code (0 done, 1 failure with one
  * line on stderr, 2 wrong usage). Everything else is in the subcommand's own file.
  */
+import { UsageError } from '../lib/arguments.js';
 import { agentCommand } from './agent.js';
 import { backupCommand } from './backup.js';
 import { type Command, CommandError, helpOf, type Output, parseCommand } from './command.js';

@@ -9,9 +9,9 @@ import type { Logger } from '#protocol/lib/logger.js';
 import { isConflict, isNotFound } from '#protocol/meta/status.js';
 import type { InformerFactory } from '../cache/informer-factory.js';
 import type { Client } from '../client/client.js';
+import type { EventRecorder } from '../client/event-recorder.js';
 import { DelayingQueue } from '../workqueue/delaying-queue.js';
 import { defaultLimiter, type RateLimiter } from '../workqueue/rate-limiter.js';
-import type { EventRecorder } from './event-recorder.js';
 
 /** What every controller is built from. */
 export interface ControllerParts {

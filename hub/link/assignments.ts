@@ -5,11 +5,6 @@
  * is missed or doubled, the comparison of a pod's revision with the device's decides.
  */
 
-import { BY_NODE, byNode } from '#hub/cache/indexes.js';
-import type { InformerFactory } from '#hub/cache/informer-factory.js';
-import { CONFIG_MAPS, DEVICES, PODS, SECRETS, SERVICE_ACCOUNTS } from '#hub/cache/resources.js';
-import type { Informer } from '#hub/cache/types.js';
-import type { EventRecorder } from '#hub/controllers/event-recorder.js';
 import type { ConfigMap } from '#protocol/core/v1/config-map.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
 import { hasEnded } from '#protocol/core/v1/pod-status.js';
@@ -21,6 +16,11 @@ import type { Logger } from '#protocol/lib/logger.js';
 import { MessageTooLargeError } from '#protocol/link/codec.js';
 import type { LinkCounters } from '#protocol/link/counters.js';
 import { type CadenceClass, failoverClassOf, strictestClass } from '#protocol/link/lease-policy.js';
+import { BY_NODE, byNode } from '../cache/indexes.js';
+import type { InformerFactory } from '../cache/informer-factory.js';
+import { CONFIG_MAPS, DEVICES, PODS, SECRETS, SERVICE_ACCOUNTS } from '../cache/resources.js';
+import type { Informer } from '../cache/types.js';
+import type { EventRecorder } from '../client/event-recorder.js';
 import { sameJson } from '../lib/same-json.js';
 import { type PodTokens, tokenIsDue } from './pod-tokens.js';
 import { referenceKeys } from './references.js';

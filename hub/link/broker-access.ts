@@ -4,13 +4,13 @@
  * monitors' group reads `monitor/` and writes nothing; everybody else is refused.
  */
 
-import type { CertificateReader } from '#hub/authn/certificate-reader.js';
-import { deviceOf } from '#hub/authn/device-cert.js';
-import type { DeviceLedger } from '#hub/authn/pki/device-ledger.js';
 import { IDENTITY } from '#protocol/core/v1/well-known.js';
 import { deviceOfUsername, deviceUsername, FLEET_IDENTITY } from '#protocol/fleet/v1alpha1/well-known.js';
 import { devicePublishes, deviceSubscribes, isMonitorTopic, messageTopic } from '#protocol/link/topics.js';
 import { isApiError } from '#protocol/meta/status.js';
+import type { CertificateReader } from '../authn/certificate-reader.js';
+import { deviceOf } from '../authn/device-cert.js';
+import type { DeviceLedger } from '../authn/pki/device-ledger.js';
 
 /** Organizations of certificates that may read `monitor/`. */
 const READERS = [IDENTITY.mastersGroup, FLEET_IDENTITY.monitorsGroup];

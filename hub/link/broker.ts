@@ -7,14 +7,14 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import { Aedes, type AedesPublishPacket, type Client } from 'aedes';
-import { CertificateReader } from '#hub/authn/certificate-reader.js';
-import type { CertificateAuthority } from '#hub/authn/pki/certificate-authority.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
 import { MESSAGES } from '#protocol/link/codec.js';
 import type { LinkCounters } from '#protocol/link/counters.js';
 import { PacketGuard } from '#protocol/link/packet-guard.js';
 import { hubSubscriptions } from '#protocol/link/topics.js';
+import { CertificateReader } from '../authn/certificate-reader.js';
+import type { CertificateAuthority } from '../authn/pki/certificate-authority.js';
 import { AcceptPacer } from './accept-pacer.js';
 import {
   judgeConnect,

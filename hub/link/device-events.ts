@@ -5,8 +5,6 @@
  */
 
 import { createHash } from 'node:crypto';
-import { EVENTS } from '#hub/cache/resources.js';
-import type { Client } from '#hub/client/client.js';
 import type { Event } from '#protocol/core/v1/event.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
 import { FLEET_ANNOTATION } from '#protocol/fleet/v1alpha1/well-known.js';
@@ -15,6 +13,8 @@ import type { ReportedEvent } from '#protocol/link/report.js';
 import { newObjectMeta } from '#protocol/meta/object-meta.js';
 import { isAlreadyExists, isNotFound } from '#protocol/meta/status.js';
 import { formatTime, parseTime } from '#protocol/meta/time.js';
+import { EVENTS } from '../cache/resources.js';
+import type { Client } from '../client/client.js';
 
 const COMPONENT = 'covey-agent';
 const MAX_MESSAGE = 1_024;

@@ -2,13 +2,14 @@
  * Follows the Device objects for the link: which devices there are (for brokers with a list of them), which
  * are revoked and cut off at once, and which are gone and to be forgotten.
  */
-import type { CertificateAuthority } from '#hub/authn/pki/certificate-authority.js';
-import type { InformerFactory } from '#hub/cache/informer-factory.js';
-import { DEVICES } from '#hub/cache/resources.js';
-import type { Informer } from '#hub/cache/types.js';
+
 import type { Device } from '#protocol/fleet/v1alpha1/device.js';
 import type { Clock, Timer } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
+import type { CertificateAuthority } from '../authn/pki/certificate-authority.js';
+import type { InformerFactory } from '../cache/informer-factory.js';
+import { DEVICES } from '../cache/resources.js';
+import type { Informer } from '../cache/types.js';
 import type { HubTransport } from './transport.js';
 
 export interface DeviceListOptions {

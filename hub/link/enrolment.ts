@@ -5,11 +5,6 @@
  * device, whose certificates are revoked. Every failure is a Kubernetes Status.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { JoinTokens } from '#hub/authn/join-token.js';
-import type { CertificateAuthority } from '#hub/authn/pki/certificate-authority.js';
-import { DEVICES, NODES } from '#hub/cache/resources.js';
-import type { Client } from '#hub/client/client.js';
-import { readBody } from '#hub/lib/read-body.js';
 import type { Device } from '#protocol/fleet/v1alpha1/device.js';
 import { FLEET_GROUP } from '#protocol/fleet/v1alpha1/well-known.js';
 import type { Clock } from '#protocol/lib/clock.js';
@@ -18,6 +13,11 @@ import type { LinkCounters } from '#protocol/link/counters.js';
 import { type JoinAnswer, type JoinRequest, joinRequestSchema, MAX_JOIN_BYTES } from '#protocol/link/join.js';
 import { ApiError, isAlreadyExists, isApiError, isNotFound } from '#protocol/meta/status.js';
 import { formatTime } from '#protocol/meta/time.js';
+import type { JoinTokens } from '../authn/join-token.js';
+import type { CertificateAuthority } from '../authn/pki/certificate-authority.js';
+import { DEVICES, NODES } from '../cache/resources.js';
+import type { Client } from '../client/client.js';
+import { readBody } from '../lib/read-body.js';
 import { newDevice } from './node-status.js';
 
 export interface EnrolmentOptions {

@@ -4,17 +4,17 @@
  * sends differences only.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { DeviceStreams } from '#hub/api/device-streams.js';
-import type { JoinTokens } from '#hub/authn/join-token.js';
-import type { CertificateAuthority } from '#hub/authn/pki/certificate-authority.js';
-import type { InformerFactory } from '#hub/cache/informer-factory.js';
-import type { Client } from '#hub/client/client.js';
-import type { LivenessBook } from '#hub/controllers/device-lifecycle/liveness.js';
-import { createEventRecorder } from '#hub/controllers/event-recorder.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import { AsyncStack } from '#protocol/lib/disposable-stack.js';
 import type { Logger } from '#protocol/lib/logger.js';
 import { LinkCounters } from '#protocol/link/counters.js';
+import type { DeviceStreams } from '../api/device-streams.js';
+import type { JoinTokens } from '../authn/join-token.js';
+import type { CertificateAuthority } from '../authn/pki/certificate-authority.js';
+import type { InformerFactory } from '../cache/informer-factory.js';
+import type { Client } from '../client/client.js';
+import { createEventRecorder } from '../client/event-recorder.js';
+import type { LivenessBook } from '../controllers/device-lifecycle/liveness.js';
 import { Assignments } from './assignments.js';
 import { EmbeddedBroker } from './broker.js';
 import { DeviceEvents } from './device-events.js';

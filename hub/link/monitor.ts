@@ -3,10 +3,7 @@
  * change only, with an empty retained message (a tombstone) when the thing is gone. It is a copy: nothing reads
  * it back. The format is documented in docs/monitoring.md.
  */
-import type { InformerFactory } from '#hub/cache/informer-factory.js';
-import { DEVICES, NODES, PODS } from '#hub/cache/resources.js';
-import type { LivenessBook } from '#hub/controllers/device-lifecycle/liveness.js';
-import { isReady } from '#hub/controllers/pod-state.js';
+
 import type { Node } from '#protocol/core/v1/node.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
 import type { Device } from '#protocol/fleet/v1alpha1/device.js';
@@ -14,6 +11,10 @@ import type { LinkCounters } from '#protocol/link/counters.js';
 import type { Telemetry } from '#protocol/link/telemetry.js';
 import { monitorDeviceTopic, monitorPodTopic, monitorTelemetryTopic } from '#protocol/link/topics.js';
 import { findCondition } from '#protocol/meta/condition.js';
+import type { InformerFactory } from '../cache/informer-factory.js';
+import { DEVICES, NODES, PODS } from '../cache/resources.js';
+import type { LivenessBook } from '../controllers/device-lifecycle/liveness.js';
+import { isReady } from '../controllers/pod-state.js';
 import type { HubTransport } from './transport.js';
 
 export interface MonitorOptions {

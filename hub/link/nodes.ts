@@ -5,8 +5,6 @@
  * so that what the lifecycle wrote of its silence is corrected.
  */
 
-import { DEVICES, NODES } from '#hub/cache/resources.js';
-import type { Client } from '#hub/client/client.js';
 import type { Node } from '#protocol/core/v1/node.js';
 import type { Device } from '#protocol/fleet/v1alpha1/device.js';
 import { backoffDelay } from '#protocol/lib/backoff.js';
@@ -16,6 +14,8 @@ import type { LinkCounters } from '#protocol/link/counters.js';
 import type { Hello } from '#protocol/link/hello.js';
 import type { NodeReport } from '#protocol/link/node-report.js';
 import { isAlreadyExists, isApiError, isConflict, isNotFound } from '#protocol/meta/status.js';
+import { DEVICES, NODES } from '../cache/resources.js';
+import type { Client } from '../client/client.js';
 import { sameJson } from '../lib/same-json.js';
 import { type DeviceFacts, deviceStatus, newDevice, newNode, nodeLabels, nodeStatus } from './node-status.js';
 

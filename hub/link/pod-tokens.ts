@@ -4,14 +4,14 @@
  * on the air, and a device that is cut off keeps what it has.
  */
 
-import { SERVICE_ACCOUNTS } from '#hub/cache/resources.js';
-import type { Client } from '#hub/client/client.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
 import type { ServiceAccount } from '#protocol/core/v1/service-account.js';
 import { API_GROUP } from '#protocol/core/v1/well-known.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import { type KubernetesObject, newObjectMeta } from '#protocol/meta/object-meta.js';
 import { parseTime } from '#protocol/meta/time.js';
+import { SERVICE_ACCOUNTS } from '../cache/resources.js';
+import type { Client } from '../client/client.js';
 import type { PodToken } from './resolve.js';
 
 const LIFETIME_MS = 24 * 3600_000;

@@ -3,9 +3,10 @@
  * and is fed by births, wills, beats and every other message. While the hub itself cannot reach its broker
  * nobody can be heard, so silence proves nothing: every device then counts as heard of now. Leases run on.
  */
-import type { DeviceLiveness, LivenessBook } from '#hub/controllers/device-lifecycle/liveness.js';
+
 import type { Clock } from '#protocol/lib/clock.js';
 import { cadence, LONGEST_LEASE_MS } from '#protocol/link/lease-policy.js';
+import type { DeviceLiveness, LivenessBook } from '../controllers/device-lifecycle/liveness.js';
 
 interface Entry {
   connected: boolean;

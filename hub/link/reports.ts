@@ -4,8 +4,7 @@
  * states are joined. A report is acknowledged once it is written, or can never be; what the API cannot take
  * now is tried again with back-off and acknowledged later.
  */
-import { PODS } from '#hub/cache/resources.js';
-import type { Client } from '#hub/client/client.js';
+
 import type { Pod } from '#protocol/core/v1/pod.js';
 import { deviceUsername, FLEET_IDENTITY } from '#protocol/fleet/v1alpha1/well-known.js';
 import { backoffDelay } from '#protocol/lib/backoff.js';
@@ -15,6 +14,8 @@ import type { LinkCounters } from '#protocol/link/counters.js';
 import { messageId } from '#protocol/link/envelope.js';
 import type { PodReport } from '#protocol/link/report.js';
 import { isApiError, isConflict, isNotFound } from '#protocol/meta/status.js';
+import { PODS } from '../cache/resources.js';
+import type { Client } from '../client/client.js';
 import type { DeviceEvents } from './device-events.js';
 import { judgeReport } from './pod-status.js';
 import type { DeviceSession } from './session.js';

@@ -3,7 +3,7 @@
  * device's result, with the caller's signal, with the device's session, or with the hub. Their number is
  * bounded per device and in all.
  */
-import type { DeviceStreams } from '#hub/api/device-streams.js';
+
 import type { Clock } from '#protocol/lib/clock.js';
 import type { LinkCounters } from '#protocol/link/counters.js';
 import type { StreamOpen, StreamPeer } from '#protocol/link/stream.js';
@@ -12,6 +12,7 @@ import { SessionPeer } from '#protocol/link/stream-peer.js';
 import { STREAM_LIMITS, StreamFailure, type StreamLimits } from '#protocol/link/stream-session.js';
 import { streamTopic } from '#protocol/link/topics.js';
 import { ApiError } from '#protocol/meta/status.js';
+import type { DeviceStreams } from '../api/device-streams.js';
 import type { DeviceSession } from './session.js';
 import type { HubTransport } from './transport.js';
 

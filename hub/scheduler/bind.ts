@@ -7,7 +7,7 @@ import { newObjectMeta } from '#protocol/meta/object-meta.js';
 import { isConflict, isNotFound } from '#protocol/meta/status.js';
 import { PODS } from '../cache/resources.js';
 import type { Client } from '../client/client.js';
-import type { EventRecorder } from '../controllers/event-recorder.js';
+import type { EventRecorder } from '../client/event-recorder.js';
 import type { PodInfo } from './pod-info.js';
 
 interface Binding extends KubernetesObject {

@@ -16,7 +16,7 @@ import { objectKey } from '#protocol/meta/object-meta.js';
 import type { InformerFactory } from '../cache/informer-factory.js';
 import { NAMESPACES, NODES, PODS } from '../cache/resources.js';
 import type { Client } from '../client/client.js';
-import { createEventRecorder, type EventRecorder } from '../controllers/event-recorder.js';
+import { createEventRecorder, type EventRecorder } from '../client/event-recorder.js';
 import { bind } from './bind.js';
 import { type Decision, decide } from './decide.js';
 import type { ImagePlatforms } from './filters/architecture.js';

@@ -3,7 +3,7 @@
  * removal. Idempotent by `uid` and `revision`: receiving it again changes nothing.
  */
 import { z } from 'zod';
-import { podSchema } from '#protocol/core/v1/pod.js';
+import { podSchema } from '../core/v1/pod.js';
 
 export const FAILOVER_CLASSES = ['fast', 'exclusive', 'relaxed'] as const;
 export const failoverClassSchema = z.enum(FAILOVER_CLASSES);

@@ -4,7 +4,7 @@
  * acknowledged in the device's spool follows it. The hub acts on no report before it has a hello.
  */
 import { z } from 'zod';
-import { nodeStatusSchema } from '#protocol/core/v1/node.js';
+import { nodeStatusSchema } from '../core/v1/node.js';
 import { cadenceClassSchema } from './cadence-class.js';
 
 /** The part of a Node's status that a device knows before it has measured anything. */

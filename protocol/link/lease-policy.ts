@@ -7,7 +7,7 @@
  * after its lease ends on its own monotonic clock. It counts the lease from the moment it *sent* the beat
  * that was answered; the hub counts from the moment it *granted*, which is later, so the device is always first.
  */
-import { FLEET_ANNOTATION } from '#protocol/fleet/v1alpha1/well-known.js';
+import { FLEET_ANNOTATION } from '../fleet/v1alpha1/well-known.js';
 import type { FailoverClass } from './assignment.js';
 
 /** The device kills what is left of its exclusive pods this long after its lease ended, grace or not. */

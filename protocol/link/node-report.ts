@@ -3,7 +3,7 @@
  * device. Each report is complete; the latest one counts.
  */
 import { z } from 'zod';
-import { nodeStatusSchema } from '#protocol/core/v1/node.js';
+import { nodeStatusSchema } from '../core/v1/node.js';
 
 /** What the board is and what is plugged into it; for the Device object. */
 export const inventorySchema = z.object({

@@ -3,7 +3,7 @@
  * spooled on disk while the hub cannot be reached, acknowledged by sequence.
  */
 import { z } from 'zod';
-import { podStatusSchema } from '#protocol/core/v1/pod.js';
+import { podStatusSchema } from '../core/v1/pod.js';
 
 /** Something worth a Kubernetes Event; the hub writes it as one, counting repeats. */
 export const reportedEventSchema = z.object({

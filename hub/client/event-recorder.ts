@@ -10,8 +10,8 @@ import { type KubernetesObject, newObjectMeta } from '#protocol/meta/object-meta
 import { isNotFound } from '#protocol/meta/status.js';
 import { formatTime } from '#protocol/meta/time.js';
 import { EVENTS } from '../cache/resources.js';
-import type { Client } from '../client/client.js';
 import { BucketLimiter } from '../workqueue/rate-limiter.js';
+import type { Client } from './client.js';
 
 export interface EventRecorder extends AsyncDisposable {
   /** `regarding` is the object that the event is about; its message is cut to 1,024 bytes' worth of characters. */

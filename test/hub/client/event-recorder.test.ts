@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EVENTS } from '#hub/cache/resources.js';
-import { createEventRecorder, type EventRecorder } from '#hub/controllers/event-recorder.js';
+import { createEventRecorder, type EventRecorder } from '#hub/client/event-recorder.js';
 import type { Event } from '#protocol/core/v1/event.js';
 import { silentLogger } from '#protocol/lib/logger.js';
 import { ApiError } from '#protocol/meta/status.js';
