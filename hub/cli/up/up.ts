@@ -29,6 +29,7 @@ const OPTIONS: Options = {
   'log-level': { type: 'string', value: 'LEVEL', help: 'debug, info, warn, error', default: 'info' },
 };
 const MAX_DEVICES = 200;
+const PARENT_POLL_MS = 1_000;
 
 export interface UpOptions {
   readonly dataDir: string;
@@ -48,10 +49,22 @@ export const upCommand: Command = {
     const stop = new AbortController();
     const onSignal = () => stop.abort();
     process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+    // npm may be killed without passing it on; nobody could then stop the fleet any more.
+    if (process.env['npm_lifecycle_event'] !== undefined) stopWithParent(stop);
     await up(await optionsFrom(args, output), output, stop.signal);
     return 0;
   },
 };
+
+/** Aborts when the process that started this one has gone. */
+function stopWithParent(stop: AbortController): void {
+  const parent = process.ppid;
+  const look = () => {
+    if (process.ppid === parent) systemClock.setTimer(PARENT_POLL_MS, look);
+    else stop.abort();
+  };
+  look();
+}
 
 async function optionsFrom(args: Arguments, { err }: Output): Promise<UpOptions> {
   const missing = await missingForContainers();
