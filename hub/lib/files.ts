@@ -4,8 +4,8 @@
  * nobody's file.
  */
 import { randomUUID } from 'node:crypto';
-import { open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { open, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 
 /** Whether an error says that a file or directory does not exist. */
 export function isMissing(error: unknown): boolean {
@@ -58,4 +58,16 @@ export async function writeFileDurably(path: string, data: string | Uint8Array, 
     throw error;
   }
   await syncDirectory(dirname(path));
+}
+
+/** Removes a tree of directories as far as they are empty; files, and mounts with something in them, stay. */
+export async function removeEmptyDirectories(path: string): Promise<void> {
+  try {
+    for (const entry of await readdir(path, { withFileTypes: true })) {
+      if (entry.isDirectory()) await removeEmptyDirectories(join(path, entry.name));
+    }
+    await rmdir(path);
+  } catch (error) {
+    if (!['ENOENT', 'ENOTEMPTY', 'EBUSY'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
 }

@@ -69,9 +69,14 @@ export function deviceChild(place: DevicePlace, server: string, options: UpOptio
   return { name, command, args, logFile, stopMs: 9_000, afterKill: [...args, '--tear-down'] };
 }
 
+/** Where the fleet's devices keep what vanishes with a reboot. */
+export function fleetRunDirectory(fleetId: string): string {
+  return join('/run/covey', fleetId);
+}
+
 /** tmpfs where there is one, so that it is gone after a reboot like the processes that it describes. */
 function runDirectory({ fleetId, name, dataDir, network }: DevicePlace): string {
-  return network === undefined ? join(dataDir, 'run') : join('/run/covey', fleetId, name);
+  return network === undefined ? join(dataDir, 'run') : join(fleetRunDirectory(fleetId), name);
 }
 
 async function exists(path: string): Promise<boolean> {

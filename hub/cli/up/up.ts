@@ -8,12 +8,13 @@ import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { AsyncStack } from '#protocol/lib/disposable-stack.js';
 import { type Arguments, type Options, parseAddress, parseCount } from '../../lib/arguments.js';
+import { removeEmptyDirectories } from '../../lib/files.js';
 import { systemClock } from '../../lib/system-clock.js';
 import type { Command, Output } from '../command.js';
 import { LOCAL_DATA } from '../data-option.js';
 import { banner } from './banner.js';
 import { missingForContainers } from './capabilities.js';
-import { type DevicePlace, deviceChild, prepareDevice } from './device.js';
+import { type DevicePlace, deviceChild, fleetRunDirectory, prepareDevice } from './device.js';
 import { createFleetNetwork } from './fleet-network.js';
 import { hubChild } from './hub-child.js';
 import { lockDirectory } from './lock.js';
@@ -88,6 +89,7 @@ async function up(options: UpOptions, output: Output, signal: AbortSignal): Prom
   await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
   stack.use(await lockDirectory(options.dataDir));
   const fleetId = createHash('sha256').update(options.dataDir).digest('hex').slice(0, 6);
+  stack.defer(() => removeEmptyDirectories(fleetRunDirectory(fleetId)));
   const names = Array.from({ length: options.devices }, (_, index) => `device-${index + 1}`);
   const network =
     options.hollow || names.length === 0
