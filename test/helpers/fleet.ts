@@ -211,6 +211,7 @@ export class Fleet implements AsyncDisposable {
       }
     };
     if (tool('ip', ['netns', 'list']).includes(`covey-${this.id}`)) found.push('network namespace');
+    if (existsSync(`/run/covey/${this.id}`)) found.push('directory on tmpfs');
     if (existsSync(`/sys/class/net/cv-${this.id}`)) found.push(`bridge cv-${this.id}`);
     if (tool('nft', ['list', 'tables']).includes(`covey_${this.id}`)) found.push('nftables table');
     for (const directory of findCgroups(`covey-${this.id}`)) found.push(`cgroup ${directory}`);

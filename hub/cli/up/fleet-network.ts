@@ -10,6 +10,7 @@ import { networkInterfaces } from 'node:os';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
+const PREFIXES = 512;
 const FORWARDING = '/proc/sys/net/ipv4/ip_forward';
 
 export interface DeviceNetwork {
@@ -118,20 +119,23 @@ async function existingPrefix(bridge: string): Promise<string | undefined> {
   return address?.split('.').slice(0, 3).join('.');
 }
 
-/** A /24 of 10.96.0.0/12 that no interface of this machine is in, starting from one that the id chooses. */
+/**
+ * A /24 of 198.18.0.0/15 that no interface of this machine is in, starting from one that the id chooses. The
+ * range is set aside for tests of network devices (RFC 2544), so it is nobody's home or office network.
+ */
 function freePrefix(fleetId: string): string {
   const taken = new Set(
     Object.values(networkInterfaces())
       .flat()
       .map((entry) => entry?.address.split('.').slice(0, 3).join('.')),
   );
-  const start = Number.parseInt(fleetId, 16) % 4_096;
-  for (let step = 0; step < 4_096; step++) {
-    const index = (start + step) % 4_096;
-    const prefix = `10.${96 + (index >> 8)}.${index & 255}`;
+  const start = Number.parseInt(fleetId, 16) % PREFIXES;
+  for (let step = 0; step < PREFIXES; step++) {
+    const index = (start + step) % PREFIXES;
+    const prefix = `198.${18 + (index >> 8)}.${index & 255}`;
     if (!taken.has(prefix)) return prefix;
   }
-  throw new Error('no free network in 10.96.0.0/12 for the devices');
+  throw new Error('no free network in 198.18.0.0/15 for the devices');
 }
 
 async function ip(...args: string[]): Promise<void> {
