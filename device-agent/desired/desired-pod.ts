@@ -16,7 +16,7 @@ export const desiredPodSchema = z.object({
 export type DesiredPod = z.infer<typeof desiredPodSchema>;
 
 /**
- * The entry after accepting `assignment`, or undefined when it changes nothing (same uid and revision).
+ * The entry after accepting `assignment`, or undefined when it changes nothing (same uid, revision and action).
  * A removal keeps the pod that it removes: stopping it gracefully needs its spec.
  */
 export function acceptAssignment(
@@ -24,7 +24,8 @@ export function acceptAssignment(
   assignment: Assignment,
   now: number,
 ): DesiredPod | undefined {
-  if (current !== undefined && current.revision === assignment.revision) return undefined;
+  const action = current?.removal === undefined ? 'run' : 'remove';
+  if (current?.revision === assignment.revision && action === assignment.action) return undefined;
   const base = { uid: assignment.uid, revision: assignment.revision, acceptedAt: current?.acceptedAt ?? now };
   if (assignment.action === 'run') return { ...base, run: assignment };
   return { ...base, ...(current?.run && { run: current.run }), removal: assignment };

@@ -57,7 +57,10 @@ const RETRY_MS = 5_000;
 const TOKEN_SWEEP_MS = 600_000;
 const REMOVAL_GRACE_SECONDS = 30;
 const BY_REFERENCE = 'link-reference';
-/** Stands for the revision of what a device runs although it should not: equal to none of ours. */
+/**
+ * The revision of a removal, and of what a device runs although it should not: equal to none that a run has.
+ * A device takes nothing twice, so a removal under the revision of the run that it ends would be no news.
+ */
 const UNWANTED = '';
 
 /** What is known of a device with a session. */
@@ -284,7 +287,7 @@ export class Assignments implements Disposable {
     const pod = this.#pods.byIndex(BY_NODE, device).find(({ metadata }) => metadata.uid === uid);
     const known = peer.known.get(uid);
     if (pod === undefined) {
-      if (known !== undefined) this.#sendRemoval(peer, uid, known);
+      if (known !== undefined) this.#sendRemoval(peer, uid);
       return;
     }
     if (known === undefined && pod.metadata.deletionTimestamp !== undefined) {
@@ -294,7 +297,7 @@ export class Assignments implements Disposable {
     if (known === undefined && hasEnded(pod.status)) return;
     if (known === UNWANTED && hasEnded(pod.status)) {
       // Ended by the hub (evicted, given up as lost) while the device still runs it.
-      this.#sendRemoval(peer, uid, known);
+      this.#sendRemoval(peer, uid);
       return;
     }
     const content = this.#content(pod, device);
@@ -348,10 +351,11 @@ export class Assignments implements Disposable {
     }
   }
 
-  #sendRemoval(peer: Peer, uid: string, revision: string): void {
+  #sendRemoval(peer: Peer, uid: string): void {
     const { sender, counters } = this.#options;
     peer.known.delete(uid);
-    const removal = { action: 'remove', uid, revision, gracePeriodSeconds: REMOVAL_GRACE_SECONDS } as const;
+    const gracePeriodSeconds = REMOVAL_GRACE_SECONDS;
+    const removal = { action: 'remove', uid, revision: UNWANTED, gracePeriodSeconds } as const;
     this.#sent(peer, sender.send(peer.session, 'assignment', removal));
     counters.add('assignments_remove');
   }

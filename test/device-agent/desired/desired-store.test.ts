@@ -65,6 +65,18 @@ test('a removal keeps the pod that it removes until it is forgotten', async (t) 
   assert.deepEqual((await openStore(directory)).all(), []);
 });
 
+test('a removal under the revision of the run that it ends is taken, and so is a run after it', async (t) => {
+  const store = await openStore(await place(t));
+  const one = runAssignment();
+  await store.accept(one);
+  const removal = { ...removeAssignment(one.uid), revision: one.revision };
+  assert.equal(await store.accept(removal), true);
+  assert.ok(store.get(one.uid)?.removal);
+  assert.equal(await store.accept(removal), false);
+  assert.equal(await store.accept(one), true);
+  assert.equal(store.get(one.uid)?.removal, undefined);
+});
+
 test('secrets are not readable in the files, and the files are private', async (t) => {
   const directory = await place(t);
   const store = await openStore(directory);

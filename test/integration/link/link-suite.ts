@@ -74,6 +74,18 @@ export function linkSuite(kind: BrokerKind): void {
     assert.ok(!device.received.some(({ uid }) => uid === a?.metadata.uid));
   });
 
+  run('the removal of a deleted pod has another revision than the run that it ends', async (t) => {
+    const fleet = await LinkFleet.start(t, kind);
+    fleet.client.put(PODS, boundPod('web', 'kitchen'));
+    const device = await fleet.device('kitchen');
+    await until('the pod arrives', () => device.received.length === 1);
+    fleet.client.remove(PODS, 'default/web');
+    await until('its removal arrives', () => device.received.length === 2);
+    const [started, removal] = device.received;
+    assert.deepEqual([started?.uid, removal?.action], [removal?.uid, 'remove']);
+    assert.notEqual(removal?.revision, started?.revision);
+  });
+
   run('a changed ConfigMap is sent, a missing one is left absent', async (t) => {
     const fleet = await LinkFleet.start(t, kind);
     const volumes = [{ name: 'c', configMap: { name: 'settings' } }];
