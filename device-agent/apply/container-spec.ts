@@ -3,6 +3,7 @@
 import type { Container, Pod } from '#protocol/core/v1/pod.js';
 import { SERVICE_ACCOUNT_MOUNT_PATH } from '#protocol/core/v1/well-known.js';
 import type { LocalImage } from '../images/image-store.js';
+import { findContainer } from '../lib/pod-types.js';
 import type { Sandbox } from '../network/network.js';
 import type { ContainerKey, ContainerSpec, Mount } from '../runtime/runtime.js';
 import { SERVICE_ACCOUNT_VOLUME } from '../volumes/volumes.js';
@@ -40,6 +41,7 @@ export function containerSpec(input: ContainerSpecInput): ContainerSpec {
     mounts: input.mounts,
     namespaces: input.sandbox.namespaces,
     hostPid: pod.spec.hostPID === true,
+    runsToEnd: findContainer(pod.spec, container.name)?.role === 'init',
     logPath: input.logPath,
   };
 }

@@ -29,7 +29,7 @@ export interface HollowExit {
 
 export interface HollowRuntimeOptions {
   readonly clock: Clock;
-  /** Undefined result: runs until killed. All containers run until killed unless given. */
+  /** Undefined result: runs until killed. Unless given, init containers succeed at once and others run until killed. */
   readonly behaviour?: (spec: ContainerSpec) => HollowExit | undefined;
   /** Exit code of a command run inside a container; 0 unless given. */
   readonly execExitCode?: (request: ExecRequest) => number;
@@ -41,6 +41,10 @@ interface Pretended {
   readonly spec: ContainerSpec;
   state: ContainerState;
   timer: Timer | undefined;
+}
+
+function succeedAtOnce({ runsToEnd }: ContainerSpec): HollowExit | undefined {
+  return runsToEnd === true ? { afterMs: 0, exitCode: 0 } : undefined;
 }
 
 export function createHollowRuntime(options: HollowRuntimeOptions): Runtime {
@@ -87,7 +91,7 @@ class HollowRuntime implements Runtime {
     container.state = { ...container.state, status: 'running', startedAt: this.#options.clock.now() };
     await this.#log(container.spec);
     this.#notify(id);
-    const exit = this.#options.behaviour?.(container.spec);
+    const exit = (this.#options.behaviour ?? succeedAtOnce)(container.spec);
     if (!exit) return;
     container.timer = this.#options.clock.setTimer(exit.afterMs, () =>
       this.#end(container, exit.exitCode, exit.oomKilled ?? false),

@@ -46,6 +46,8 @@ export interface ContainerSpec {
   /** Pinned namespaces of the pod; undefined where the pod shares the device's. */
   readonly namespaces: { readonly net?: string; readonly ipc?: string; readonly uts?: string };
   readonly hostPid: boolean;
+  /** An init container: it ends by itself when its work is done. Only a runtime that pretends must know. */
+  readonly runsToEnd?: boolean;
   /** File that conmon writes the log to, in CRI format. */
   readonly logPath: string;
 }

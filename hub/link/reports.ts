@@ -12,11 +12,11 @@ import type { Clock } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
 import type { LinkCounters } from '#protocol/link/counters.js';
 import { messageId } from '#protocol/link/envelope.js';
-import type { PodReport } from '#protocol/link/report.js';
+import type { PodReport, ReportedEvent } from '#protocol/link/report.js';
 import { isApiError, isConflict, isNotFound } from '#protocol/meta/status.js';
 import { PODS } from '../cache/resources.js';
 import type { Client } from '../client/client.js';
-import type { DeviceEvents } from './device-events.js';
+import type { DeviceEvents, ReportOrigin } from './device-events.js';
 import { judgeReport } from './pod-status.js';
 import type { DeviceSession } from './session.js';
 
@@ -164,11 +164,23 @@ export class Reports implements AsyncDisposable {
     await this.#writeStatus(device, pod, report);
     for (const { sequence, report: each } of list) {
       const origin = { device, spool: hello?.spool ?? '', sequence };
-      for (const event of each.events) await this.#options.events.write(pod, event, origin);
+      for (const event of each.events) await this.#writeEvent(pod, event, origin);
     }
     if (!report.removed) return;
     if (pod.metadata.deletionTimestamp !== undefined) await this.finalize(pod);
     this.#options.removed(device, report.uid);
+  }
+
+  /** An event that the API will never take (its namespace is being deleted) must not hold up what else is reported. */
+  async #writeEvent(pod: Pod, event: ReportedEvent, origin: ReportOrigin): Promise<void> {
+    const { events, counters, logger } = this.#options;
+    try {
+      await events.write(pod, event, origin);
+    } catch (error) {
+      if (!isFinal(error)) throw error;
+      counters.add('events_refused');
+      logger.debug({ err: error, device: origin.device, reason: event.reason }, 'an event was refused');
+    }
   }
 
   async #writeStatus(device: string, pod: Pod, report: PodReport): Promise<void> {

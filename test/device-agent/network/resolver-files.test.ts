@@ -65,6 +65,19 @@ test('rules are split into words, comments whole', () => {
   ]);
 });
 
+test('a port of a hollow pod answers HTTP', async () => {
+  await using network = createHollowNetwork({ subnet: '10.88.1.0/29' });
+  await network.setUp({ ...spec, podUid: 'a' });
+  const { signal } = new AbortController();
+  const said = async (text: string) => {
+    const connection = await network.connect('a', 8080, signal);
+    connection.end(text);
+    return Buffer.concat(await connection.toArray()).toString();
+  };
+  assert.match(await said('GET / HTTP/1.1\r\nHost: a\r\n\r\n'), /^HTTP\/1\.1 200 OK\r\n/);
+  await assert.rejects(network.connect('b', 8080, signal), /pod b has no network/);
+});
+
 test('hollow pods have addresses that no two share and that are given back', async () => {
   await using network = createHollowNetwork({ subnet: '10.88.1.0/29' });
   const ips: string[] = [];

@@ -8,6 +8,7 @@ import type { Node } from '#protocol/core/v1/node.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
 import type { PodReport } from '#protocol/link/report.js';
 import type { StreamFrame } from '#protocol/link/stream.js';
+import { ApiError } from '#protocol/meta/status.js';
 import { type BrokerKind, brokerMissing, LinkFleet, until } from '#test/helpers/link-fleet.js';
 import { configMap, pod } from '#test/helpers/objects.js';
 
@@ -164,6 +165,32 @@ export function linkSuite(kind: BrokerKind): void {
     assert.equal(fleet.client.all(PODS).length, 1);
     delete device.has[web.metadata.uid];
     await device.link.report(reportOf(web, { status: { phase: 'Succeeded' }, removed: true }));
+    await until('it is gone', () => fleet.client.all(PODS).length === 0);
+  });
+
+  run('a pod is finalized although the events that come with its end are refused', async (t) => {
+    const fleet = await LinkFleet.start(t, kind);
+    const web = fleet.client.put(PODS, boundPod('web', 'kitchen'));
+    const device = await fleet.device('kitchen');
+    await until('the pod arrives', () => device.received.length === 1);
+    // As in a namespace that is being deleted.
+    fleet.client.before = ({ verb, resource, key }) => {
+      if (verb === 'create' && resource === 'events') throw ApiError.forbidden(EVENTS, key, 'terminating');
+    };
+    await fleet.client.resource<Pod>(PODS).delete('web', 'default');
+    await until('the deletion arrives', () => device.received.length === 2);
+    delete device.has[web.metadata.uid];
+    const event = {
+      type: 'Normal' as const,
+      reason: 'Killing',
+      message: 'Stopping container main',
+      fieldPath: 'spec.containers{main}',
+      time: new Date().toISOString(),
+      count: 1,
+    };
+    await device.link.report(
+      reportOf(web, { status: { phase: 'Succeeded' }, removed: true, events: [event] }),
+    );
     await until('it is gone', () => fleet.client.all(PODS).length === 0);
   });
 
