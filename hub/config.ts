@@ -11,12 +11,19 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+export interface ExternalBrokerConfig {
+  readonly address: ListenAddress;
+  readonly caFile: string | undefined;
+  /** Mosquitto's access list, kept by the hub; undefined: the broker gets its rules in another way. */
+  readonly accessList: { readonly file: string; readonly pidFile: string | undefined } | undefined;
+}
+
 export interface HubConfig {
   readonly dataDir: string;
   readonly listen: readonly ListenAddress[];
   readonly mqttListen: readonly ListenAddress[];
   /** An external broker instead of the embedded one. */
-  readonly broker: { readonly address: ListenAddress; readonly caFile: string | undefined } | undefined;
+  readonly broker: ExternalBrokerConfig | undefined;
   /** Names and addresses, besides those listened on, under which devices and people reach the hub. */
   readonly advertise: readonly string[];
   readonly logLevel: string;
@@ -45,6 +52,12 @@ export const HUB_OPTIONS: Options = {
   },
   broker: { type: 'string', value: 'HOST:PORT', help: 'use this external MQTT broker (TLS) instead' },
   'broker-ca': { type: 'string', value: 'FILE', help: "authority of the external broker's certificate" },
+  'broker-acl': { type: 'string', value: 'FILE', help: "keep Mosquitto's access list in this file" },
+  'broker-pid': {
+    type: 'string',
+    value: 'FILE',
+    help: "file with Mosquitto's process id, to make it read its list anew (SIGHUP)",
+  },
   advertise: {
     type: 'string',
     value: 'HOST',
@@ -61,20 +74,35 @@ export function hubConfigFrom(args: Arguments): HubConfig {
   if (!LOG_LEVELS.includes(logLevel)) {
     throw new UsageError(`--log-level ${logLevel}: expected ${LOG_LEVELS.join(', ')}`);
   }
-  const broker = args.text('broker');
   const auditLog = args.text('audit-log');
   return {
     dataDir: resolve(args.text('data') ?? '/var/lib/covey'),
     listen: args.all('listen').map((text) => parseAddress(text, 'listen')),
     mqttListen: args.all('mqtt-listen').map((text) => parseAddress(text, 'mqtt-listen')),
-    broker:
-      broker === undefined
-        ? undefined
-        : { address: parseAddress(broker, 'broker'), caFile: args.text('broker-ca') },
+    broker: externalBroker(args),
     advertise: args.all('advertise'),
     logLevel,
     logPretty: process.stderr.isTTY === true,
     auditLog: auditLog === undefined ? undefined : resolve(auditLog),
+  };
+}
+
+function externalBroker(args: Arguments): ExternalBrokerConfig | undefined {
+  const [broker, caFile, list, pid] = ['broker', 'broker-ca', 'broker-acl', 'broker-pid'].map((name) =>
+    args.text(name),
+  );
+  if (pid !== undefined && list === undefined) throw new UsageError('--broker-pid needs --broker-acl FILE');
+  if (broker === undefined) {
+    if ((caFile ?? list) === undefined) return undefined;
+    throw new UsageError('--broker-ca and --broker-acl need --broker HOST:PORT');
+  }
+  return {
+    address: parseAddress(broker, 'broker'),
+    caFile,
+    accessList:
+      list === undefined
+        ? undefined
+        : { file: resolve(list), pidFile: pid === undefined ? undefined : resolve(pid) },
   };
 }
 

@@ -33,6 +33,7 @@ import { ImageRegistry } from './images/image-registry.js';
 import { formatAddress } from './lib/arguments.js';
 import { dataLayout } from './lib/data-layout.js';
 import { COVEY_VERSION } from './lib/version.js';
+import { accessListWriter } from './link/access-list-file.js';
 import { type HubLinkOptions, startHubLink } from './link/link.js';
 import { isSecretKey } from './registry/keys.js';
 import { createLookups } from './registry/lookups.js';
@@ -46,6 +47,8 @@ import { createSealing, loadSealingKeys } from './store/sealing.js';
 
 /** The hub's own parts act as this user. */
 const SELF: UserInfo = { username: 'system:covey', groups: [IDENTITY.mastersGroup, 'system:authenticated'] };
+/** Common name of the certificate in the kubeconfig that the hub writes. */
+const ADMIN = 'admin';
 const ISSUER = 'https://kubernetes.default.svc';
 
 export interface Hub extends AsyncDisposable {
@@ -135,6 +138,15 @@ async function compose(config: HubConfig, clock: Clock, logger: Logger, stack: A
     }),
   );
   late.use(link.streams);
+  const { metrics } = api;
+  metrics.collect('covey_devices_connected', 'Devices with a session.', () => link.connectedDevices);
+  metrics.collect('covey_link_streams', 'Streams to devices that are open.', () => link.openStreams);
+  metrics.collectCounters(
+    'covey_link_events_total',
+    'What the link to the devices has counted.',
+    'event',
+    () => link.counters(),
+  );
 
   // Images.
   const authorize = pathAuthorizer(authenticator, authorizer);
@@ -172,14 +184,14 @@ async function compose(config: HubConfig, clock: Clock, logger: Logger, stack: A
     }),
   );
   const url = `https://${localAddress(server.addresses)}`;
-  const admin = await authority.client('admin', {
-    commonName: 'admin',
+  const admin = await authority.client(ADMIN, {
+    commonName: ADMIN,
     organizations: [IDENTITY.mastersGroup],
   });
   await writeKubeconfig(layout.kubeconfig, {
     server: url,
     authority: authority.certificate,
-    user: 'admin',
+    user: ADMIN,
     credentials: admin,
   });
 
@@ -208,10 +220,16 @@ async function brokerOptions(
     const hosts = deviceHosts(config, config.mqttListen);
     return { embedded: { listen: config.mqttListen, hosts, certificate, privateKey } };
   }
-  const { address, caFile } = config.broker;
+  const { address, caFile, accessList } = config.broker;
   const own = await authority.client('broker', { commonName: FLEET_IDENTITY.hubOnBroker });
+  // Without another authority the broker needs a certificate of this one: it is there for it to use.
+  if (caFile === undefined) await authority.serving('mosquitto', [address.host]);
   const ca = caFile === undefined ? authority.certificate : await readFile(caFile, 'utf8');
-  return { external: { ...address, ca, ...own } };
+  const writer =
+    accessList === undefined
+      ? {}
+      : { writeAccessList: accessListWriter({ ...accessList, readers: [ADMIN] }) };
+  return { external: { ...address, ca, ...own, ...writer } };
 }
 
 /** Streams for the API before the link exists: the API must be there first, for the link is its client. */

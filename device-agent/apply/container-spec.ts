@@ -1,6 +1,7 @@
 /** The runtime's specification of one container: image, pod spec and resolved inputs put together. */
 
 import type { Container, Pod } from '#protocol/core/v1/pod.js';
+import type { Volume } from '#protocol/core/v1/volume.js';
 import { SERVICE_ACCOUNT_MOUNT_PATH } from '#protocol/core/v1/well-known.js';
 import type { LocalImage } from '../images/image-store.js';
 import { findContainer } from '../lib/pod-types.js';
@@ -9,8 +10,6 @@ import type { ContainerKey, ContainerSpec, Mount } from '../runtime/runtime.js';
 import { SERVICE_ACCOUNT_VOLUME } from '../volumes/volumes.js';
 import { ContainerConfigError } from './env.js';
 import { expand } from './expansion.js';
-
-/** Where a service account's token is mounted. */
 
 export interface ContainerSpecInput {
   readonly key: ContainerKey;
@@ -69,9 +68,19 @@ export function argvOf(
   return argv;
 }
 
+/** Names of the pod's volumes that the device fills from objects and fields of the API. */
+export function filledVolumes(volumes: readonly Volume[]): ReadonlySet<string> {
+  const filled = volumes.filter(
+    ({ configMap, secret, downwardAPI, projected }) => configMap || secret || downwardAPI || projected,
+  );
+  return new Set(filled.map(({ name }) => name));
+}
+
 /** A place inside a volume to mount. `subPath` resolves a path below a volume safely. */
 export interface MountSources {
   readonly volumes: ReadonlyMap<string, string>;
+  /** Volumes that the device fills: no container may write to them, whatever its mount says. */
+  readonly readOnly: ReadonlySet<string>;
   readonly subPath: (volumePath: string, subPath: string, key: string) => Promise<string>;
   readonly terminationMessage: string;
 }
@@ -94,7 +103,8 @@ export async function mountsOf(
       below === undefined || below === ''
         ? volume
         : await sources.subPath(volume, below, `${container.name}-${index}`);
-    mounts.push({ source, destination: mount.mountPath, readOnly: mount.readOnly === true });
+    const readOnly = mount.readOnly === true || sources.readOnly.has(mount.name);
+    mounts.push({ source, destination: mount.mountPath, readOnly });
   }
   const account = sources.volumes.get(SERVICE_ACCOUNT_VOLUME);
   if (account !== undefined && !mounts.some((mount) => mount.destination === SERVICE_ACCOUNT_MOUNT_PATH))

@@ -16,7 +16,7 @@ import type { RunRecords } from '../observe/run-records.js';
 import type { Step, StepAction } from '../plan/step.js';
 import { containerId, type Runtime } from '../runtime/runtime.js';
 import type { Volumes } from '../volumes/volumes.js';
-import { containerSpec, mountsOf } from './container-spec.js';
+import { containerSpec, filledVolumes, mountsOf } from './container-spec.js';
 import { buildEnv, ContainerConfigError } from './env.js';
 import type { FieldContext } from './field-ref.js';
 import { beginPostStart } from './hooks.js';
@@ -112,6 +112,7 @@ export function createExecutor(dependencies: ExecutorDependencies): Executor {
       await paths.pruneRuns(context.uid, name, attempt - 1);
       const mounts = await mountsOf(container, env, {
         volumes: context.activity.volumes,
+        readOnly: filledVolumes(pod.spec.volumes ?? []),
         subPath: (volume, below, at) => volumes.subPath(context.uid, volume, below, at),
         terminationMessage,
       });

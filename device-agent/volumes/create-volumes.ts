@@ -116,7 +116,9 @@ class DeviceVolumes implements Volumes {
       try {
         await mountSubPath(volumePath, subPath, target);
       } catch (error) {
-        throw worded(key, error);
+        throw error instanceof VolumeError
+          ? error
+          : new VolumeError(`subPath "${subPath}": ${(error as Error).message}`, { cause: error });
       }
     });
     return target;

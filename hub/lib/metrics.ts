@@ -116,6 +116,21 @@ export class MetricsRegistry {
     });
   }
 
+  /** Counters that somebody else keeps, read when somebody asks: one line per entry, named by `label`. */
+  collectCounters(
+    name: string,
+    help: string,
+    label: string,
+    read: () => Readonly<Record<string, number>>,
+  ): void {
+    this.#metrics.push({
+      write: (lines) => {
+        lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} counter`);
+        for (const [key, value] of Object.entries(read())) lines.push(`${name}{${label}="${key}"} ${value}`);
+      },
+    });
+  }
+
   /** The exposition document, text format version 0.0.4. */
   text(): string {
     const lines: string[] = [];

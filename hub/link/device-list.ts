@@ -19,6 +19,8 @@ export interface DeviceListOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   /** The device is cut off: its session is over, whatever it may still say. */
+  readonly cutOff: (device: string) => void;
+  /** Its Device is deleted: nothing needs to be known of it any more. */
   readonly forget: (device: string) => void;
 }
 
@@ -54,6 +56,12 @@ export class DeviceList implements Disposable {
     return seconds === undefined || seconds <= 0 ? undefined : seconds * 1000;
   }
 
+  /** Tells the broker who there is, once the cache is filled. Before anything is asked of the broker. */
+  async announce(): Promise<void> {
+    await this.#devices.synced();
+    await this.#tell();
+  }
+
   /** A device got a certificate: the broker lets it in once this resolves. */
   async joined(device: string): Promise<void> {
     this.#joined.add(device);
@@ -71,20 +79,21 @@ export class DeviceList implements Disposable {
     this.#joined.delete(name);
     this.#cutOff(name);
     this.#cut.delete(name);
+    this.#options.forget(name);
     this.#tellSoon();
   }
 
   #cutOff(name: string): void {
     if (this.#cut.has(name)) return;
     this.#cut.add(name);
-    const { ca, transport, logger, forget } = this.#options;
+    const { ca, transport, logger, cutOff } = this.#options;
     ca.devices
       .revoke(name)
       .then(() => transport.disconnect(name))
       .catch((error: unknown) => {
         logger.error({ err: error, device: name }, 'a device could not be revoked');
       });
-    forget(name);
+    cutOff(name);
   }
 
   #tellSoon(): void {

@@ -167,11 +167,13 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
       transport,
       clock,
       logger,
-      forget: (device) => {
+      // When its lease ends stays known: exclusive pods must not start elsewhere before.
+      cutOff: (device) => {
         sessions.forget(device);
         nodes.forget(device);
-        presence.forget(device);
+        presence.disconnected(device);
       },
+      forget: (device) => presence.forget(device),
     }),
   );
   const leases = stack.use(
@@ -234,6 +236,7 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
   });
   stack.use(presence.subscribe((device) => nodes.heardAgain(device)));
   await assignments.synced();
+  await devices.announce();
   stack.use(transport);
   await transport.start({
     message: (topic, payload) => router.message(topic, payload),

@@ -105,12 +105,14 @@ class DeviceLifecycle {
     if (device?.metadata.deletionTimestamp !== undefined) return await this.#remove(device, node);
     const judgement = this.#observe(name);
     const now = clock.monotonic();
+    // Nothing that a revoked device does counts any more, whatever is heard of it.
+    const verdict = device?.spec.revoked === true ? 'dead' : judgement.verdict;
     const plan = planDevice({
       node,
       device,
       pods: this.#pods.byIndex(BY_NODE, name),
       liveness: known,
-      verdict: judgement.verdict,
+      verdict,
       lostAt: this.#lostAt(name, device, judgement.memory),
       heldUntil: judgement.verdict === 'dead' ? evictionsHeldUntil(name, this.#fleet(now)) : undefined,
       hubStartedAt: this.#startedAt,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { argvOf, hostnameOf, mountsOf } from '#device-agent/apply/container-spec.js';
+import { argvOf, filledVolumes, hostnameOf, mountsOf } from '#device-agent/apply/container-spec.js';
 import { effectivePolicy } from '#device-agent/apply/image-puller.js';
 import { podLimits } from '#device-agent/apply/pod-limits.js';
 import { sandboxSpec } from '#device-agent/apply/sandbox-spec.js';
@@ -39,13 +39,19 @@ test('mounts: volumes, sub-paths by expression, the service account and the term
       volumeMounts: [
         { name: 'data', mountPath: '/data', readOnly: true },
         { name: 'data', mountPath: '/mine', subPathExpr: '$(POD)/x' },
+        { name: 'conf', mountPath: '/conf' },
       ],
     }),
     new Map([['POD', 'web-0']]),
     {
       volumes: new Map([
         ['data', '/v/data'],
+        ['conf', '/v/conf'],
         [SERVICE_ACCOUNT_VOLUME, '/v/sa'],
+      ]),
+      readOnly: filledVolumes([
+        { name: 'data', emptyDir: {} },
+        { name: 'conf', configMap: { name: 'conf', defaultMode: 0o644 } },
       ]),
       subPath: async (volume, below, key) => `${volume}!${below}!${key}`,
       terminationMessage: '/run/t',
@@ -56,6 +62,7 @@ test('mounts: volumes, sub-paths by expression, the service account and the term
     [
       ['/v/data', '/data', true],
       ['/v/data!web-0/x!main-1', '/mine', false],
+      ['/v/conf', '/conf', true],
       ['/v/sa', '/var/run/secrets/kubernetes.io/serviceaccount', true],
       ['/run/t', '/dev/termination-log', false],
     ],

@@ -6,7 +6,9 @@ import { DEVICES, NODES, PODS } from '#hub/cache/resources.js';
 import { deviceLifecycleController } from '#hub/controllers/device-lifecycle/reconcile.js';
 import type { Node } from '#protocol/core/v1/node.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
+import { TAINT } from '#protocol/core/v1/well-known.js';
 import type { Device } from '#protocol/fleet/v1alpha1/device.js';
+import { FLEET_TAINT } from '#protocol/fleet/v1alpha1/well-known.js';
 import { silentLogger } from '#protocol/lib/logger.js';
 import { FakeClient } from '#test/helpers/fake-client.js';
 import { FakeClock } from '#test/helpers/fake-clock.js';
@@ -222,8 +224,9 @@ test('a revoked device is tainted and all its pods go, the unowned too', async (
     assert.deepEqual(fleet.pods(), []);
     assert.deepEqual(
       fleet.node('a').spec.taints?.map(({ key }) => key),
-      ['fleet.covey.dev/revoked', 'fleet.covey.dev/revoked'],
+      [FLEET_TAINT.revoked, FLEET_TAINT.revoked, TAINT.unreachable, TAINT.unreachable],
     );
+    assert.equal(fleet.ready('a'), 'Unknown', 'at once, whatever is heard of it');
   });
 });
 
