@@ -12,7 +12,6 @@ import type { Clock } from '#protocol/lib/clock.js';
 import { AsyncStack } from '#protocol/lib/disposable-stack.js';
 import type { Logger } from '#protocol/lib/logger.js';
 import { ApiError } from '#protocol/meta/status.js';
-import type { UserInfo } from '#protocol/meta/user-info.js';
 import { createApi } from './api/api.js';
 import type { DeviceStreams } from './api/device-streams.js';
 import { AuditLog } from './api/filters/audit.js';
@@ -24,6 +23,7 @@ import { CertificateAuthority } from './authn/pki/certificate-authority.js';
 import type { KeyPairPem } from './authn/pki/certificates.js';
 import { openSigningKey } from './authn/pki/signing-key.js';
 import { ServiceAccountTokens } from './authn/service-account.js';
+import { HUB_USER } from './authz/bootstrap-policy.js';
 import { rulesFor } from './authz/rbac.js';
 import { serveBackup } from './backup/route.js';
 import { createInformerFactory } from './cache/informer-factory.js';
@@ -45,8 +45,6 @@ import { pathAuthorizer } from './server/path-access.js';
 import { openLevelStore } from './store/level-store.js';
 import { createSealing, loadSealingKeys } from './store/sealing.js';
 
-/** The hub's own parts act as this user. */
-const SELF: UserInfo = { username: 'system:covey', groups: [IDENTITY.mastersGroup, 'system:authenticated'] };
 /** Common name of the certificate in the kubeconfig that the hub writes. */
 const ADMIN = 'admin';
 const ISSUER = 'https://kubernetes.default.svc';
@@ -119,18 +117,26 @@ async function compose(config: HubConfig, clock: Clock, logger: Logger, stack: A
     rulesOf: (user, namespace) => rulesFor(rbac, user, namespace),
     ...(audit === undefined ? {} : { audit }),
   });
-  const client = api.client(SELF);
-  const informers = stack.use(createInformerFactory(client, clock, logger.child({ part: 'cache' }), random));
+  const clientOf = (part: keyof typeof HUB_USER) =>
+    api.client({ username: HUB_USER[part], groups: [IDENTITY.authenticatedGroup] });
+  const informers = stack.use(
+    createInformerFactory(clientOf('cache'), clock, logger.child({ part: 'cache' }), random),
+  );
 
   // Devices.
   const serving = await authority.serving('hub', certificateNames(config));
   const link = stack.use(
     await startHubLink({
-      client,
+      client: clientOf('link'),
       informers,
       ca: authority,
       broker: await brokerOptions(config, authority, serving),
-      joinTokens: new JoinTokens({ client, clock, namespace: FLEET_NAMESPACE, randomBytes }),
+      joinTokens: new JoinTokens({
+        client: clientOf('joining'),
+        clock,
+        namespace: FLEET_NAMESPACE,
+        randomBytes,
+      }),
       clock,
       random,
       newId: randomUUID,
@@ -196,11 +202,18 @@ async function compose(config: HubConfig, clock: Clock, logger: Logger, stack: A
   });
 
   // What acts.
-  const parts = { client, informers, clock, random };
+  const parts = { informers, clock, random };
   stack.use(
-    startControllers({ ...parts, liveness: link.liveness, logger: logger.child({ part: 'controllers' }) }),
+    startControllers({
+      ...parts,
+      client: clientOf('controllers'),
+      liveness: link.liveness,
+      logger: logger.child({ part: 'controllers' }),
+    }),
   );
-  stack.use(startScheduler({ ...parts, logger: logger.child({ part: 'scheduler' }) }));
+  stack.use(
+    startScheduler({ ...parts, client: clientOf('scheduler'), logger: logger.child({ part: 'scheduler' }) }),
+  );
   await informers.synced();
   logger.info({ server: url, version: COVEY_VERSION }, 'hub is ready');
   return {

@@ -4,19 +4,22 @@
  * whose annotation `rbac.authorization.kubernetes.io/autoupdate` is "false" is left alone.
  */
 import { ANNOTATION, API_GROUP, IDENTITY } from '#protocol/core/v1/well-known.js';
-import { FLEET_GROUP } from '#protocol/fleet/v1alpha1/well-known.js';
+import { FLEET_GROUP, FLEET_NAMESPACE } from '#protocol/fleet/v1alpha1/well-known.js';
 import { newObjectMeta } from '#protocol/meta/object-meta.js';
 import type { ClusterRole } from '#protocol/rbac/v1/cluster-role.js';
 import type { ClusterRoleBinding } from '#protocol/rbac/v1/cluster-role-binding.js';
 import { type PolicyRule, RBAC_API_VERSION, RBAC_GROUP } from '#protocol/rbac/v1/policy-rule.js';
+import type { RoleBinding } from '#protocol/rbac/v1/role-binding.js';
 
 /** User names under which the parts of the hub are clients of the API. */
 export const HUB_USER = {
   scheduler: 'system:kube-scheduler',
   controllers: 'system:kube-controller-manager',
   link: 'system:covey-link',
-  /** Join tokens, the image registry, the dashboard's own reads. */
-  hub: 'system:covey-hub',
+  /** Fills the caches that all of them read from; writes nothing. */
+  cache: 'system:covey-cache',
+  /** Uses up join tokens; may do so in the hub's own namespace only. */
+  joining: 'system:covey-joining',
 } as const;
 
 const READ = ['get', 'list', 'watch'];
@@ -94,14 +97,9 @@ const ROLE_RULES: Readonly<Record<string, readonly PolicyRule[]>> = {
     rule([''], ['events'], ['create', ...CHANGE]),
   ],
   'system:kube-scheduler': [
-    rule([''], ['nodes', 'pods', 'namespaces'], READ),
-    rule([''], ['pods'], ['delete']),
-    rule([''], ['bindings', 'pods/binding'], ['create']),
-    rule([''], ['pods/status'], CHANGE),
-    rule(['', API_GROUP.events], ['events'], ['create', ...CHANGE]),
-    rule([API_GROUP.apps], ['replicasets', 'statefulsets', 'deployments'], READ),
-    rule(FLEET, ['devices'], READ),
-    rule([API_GROUP.coordination], ['leases'], ['create', 'get', ...CHANGE]),
+    rule([''], ['pods/binding'], ['create']),
+    rule([''], ['pods/status'], ['patch']),
+    rule([''], ['events'], ['create', 'patch']),
   ],
   // The garbage collector and the namespace controller delete objects of every kind, and must see them all.
   'system:kube-controller-manager': [
@@ -109,23 +107,17 @@ const ROLE_RULES: Readonly<Record<string, readonly PolicyRule[]>> = {
     rule([''], ['pods/eviction', 'serviceaccounts/token'], ['create']),
   ],
   'system:covey-link': [
-    rule([''], ['configmaps', 'namespaces', 'nodes', 'pods', 'secrets', 'serviceaccounts'], READ),
+    // Reports on pods are written under the identity of their device, so that its restrictions apply.
+    rule([''], ['pods'], ['get']),
+    rule([''], ['nodes'], ['create', 'get', 'patch']),
+    rule([''], ['nodes/status'], ['update']),
     rule([''], ['serviceaccounts/token'], ['create']),
-    rule([''], ['nodes'], ['create', 'delete', ...CHANGE]),
-    rule([''], ['nodes/status', 'pods/status'], CHANGE),
-    rule([''], ['pods'], ['delete']),
-    rule(['', API_GROUP.events], ['events'], ['create', ...CHANGE]),
-    rule(FLEET, ['devices'], [...READ, 'create', ...CHANGE]),
+    rule([''], ['events'], ['create', 'get', 'patch']),
+    rule(FLEET, ['devices'], ['create', 'get']),
     rule(FLEET, ['devices/status'], CHANGE),
-    rule([API_GROUP.coordination], ['leases'], [...READ, 'create', ...CHANGE]),
-    // Reports are written under the identity of their device, so that its restrictions apply.
-    rule([''], ['users', 'groups'], ['impersonate']),
   ],
-  'system:covey-hub': [
-    rule([''], ['configmaps', 'namespaces', 'nodes', 'pods', 'secrets'], READ),
-    rule([''], ['secrets'], ['create', 'delete', ...CHANGE]),
-    rule(FLEET, ['devices'], [...READ, 'create', ...CHANGE]),
-  ],
+  'system:covey-cache': [rule(['*'], ['*'], READ)],
+  'system:covey-joining': [rule([''], ['secrets'], ['delete', 'get', 'update'])],
 };
 
 /** admin ⊃ edit ⊃ view, by Kubernetes' aggregation labels; charts add to them with the same labels. */
@@ -166,14 +158,26 @@ const BINDINGS: readonly BindingPlan[] = [
     subjects: [user(HUB_USER.controllers)],
   },
   { name: 'system:covey-link', role: 'system:covey-link', subjects: [user(HUB_USER.link)] },
-  { name: 'system:covey-hub', role: 'system:covey-hub', subjects: [user(HUB_USER.hub)] },
+  { name: 'system:covey-cache', role: 'system:covey-cache', subjects: [user(HUB_USER.cache)] },
+];
+const NAMESPACED_BINDINGS: ReadonlyArray<BindingPlan & { readonly namespace: string }> = [
+  {
+    name: 'system:covey-joining',
+    namespace: FLEET_NAMESPACE,
+    role: 'system:covey-joining',
+    subjects: [user(HUB_USER.joining)],
+  },
 ];
 
 const AGGREGATE_LABEL = `${RBAC_GROUP}/aggregate-to-`;
 
-function meta(name: string, labels: Record<string, string> = {}) {
+function meta(
+  name: string,
+  { namespace = '', labels = {} }: { namespace?: string; labels?: Record<string, string> } = {},
+) {
   return newObjectMeta({
     name,
+    ...(namespace === '' ? {} : { namespace }),
     labels: { [ANNOTATION.rbacBootstrapping]: 'rbac-defaults', ...labels },
     annotations: { [ANNOTATION.rbacAutoUpdate]: 'true' },
   });
@@ -182,12 +186,12 @@ function meta(name: string, labels: Record<string, string> = {}) {
 function clusterRole(
   name: string,
   rules: readonly PolicyRule[],
-  labels?: Record<string, string>,
+  labels: Record<string, string> = {},
 ): ClusterRole {
   return {
     apiVersion: RBAC_API_VERSION,
     kind: 'ClusterRole',
-    metadata: meta(name, labels),
+    metadata: meta(name, { labels }),
     rules: [...rules],
   };
 }
@@ -207,11 +211,27 @@ export function bootstrapRoles(): ClusterRole[] {
 
 /** Every ClusterRoleBinding of the start. Fresh objects at each call. */
 export function bootstrapBindings(): ClusterRoleBinding[] {
-  return BINDINGS.map(({ name, role, subjects }) => ({
+  return BINDINGS.map((plan) => ({
     apiVersion: RBAC_API_VERSION,
     kind: 'ClusterRoleBinding',
-    metadata: meta(name),
+    metadata: meta(plan.name),
+    ...whoAndWhat(plan),
+  }));
+}
+
+/** Every RoleBinding of the start, for namespaces that exist from the start. Fresh objects at each call. */
+export function bootstrapRoleBindings(): RoleBinding[] {
+  return NAMESPACED_BINDINGS.map((plan) => ({
+    apiVersion: RBAC_API_VERSION,
+    kind: 'RoleBinding',
+    metadata: meta(plan.name, { namespace: plan.namespace }),
+    ...whoAndWhat(plan),
+  }));
+}
+
+function whoAndWhat({ role, subjects }: BindingPlan) {
+  return {
     subjects: subjects.map((subject) => ({ ...subject, apiGroup: RBAC_GROUP })),
     roleRef: { apiGroup: RBAC_GROUP, kind: 'ClusterRole', name: role },
-  }));
+  };
 }

@@ -9,7 +9,8 @@ import { isAlreadyExists } from '#protocol/meta/status.js';
 import type { ClusterRole } from '#protocol/rbac/v1/cluster-role.js';
 import type { ClusterRoleBinding } from '#protocol/rbac/v1/cluster-role-binding.js';
 import { RBAC_GROUP } from '#protocol/rbac/v1/policy-rule.js';
-import { bootstrapBindings, bootstrapRoles } from '../authz/bootstrap-policy.js';
+import type { RoleBinding } from '#protocol/rbac/v1/role-binding.js';
+import { bootstrapBindings, bootstrapRoleBindings, bootstrapRoles } from '../authz/bootstrap-policy.js';
 import { uncovered } from '../authz/rules.js';
 import { sameJson } from '../lib/same-json.js';
 import type { Registry, RequestScope, ResourceStorage, Transform } from './resource-storage.js';
@@ -36,6 +37,11 @@ export async function bootstrapRegistry(registry: Registry, signal: AbortSignal)
       ensure(bindings, scope, binding, (stored) => completeBinding(stored, binding)),
     ),
   ]);
+  const roleBindings = need(registry, RBAC_GROUP, 'rolebindings');
+  for (const binding of bootstrapRoleBindings()) {
+    const within = systemScope(binding.metadata.namespace ?? '', signal);
+    await ensure(roleBindings, within, binding, (stored) => completeBinding(stored, binding));
+  }
 }
 
 function need(registry: Registry, group: string, resource: string): ResourceStorage {
@@ -87,14 +93,15 @@ function completeRole(stored: Readonly<KubernetesObject>, wanted: ClusterRole): 
   } as ClusterRole;
 }
 
-function completeBinding(stored: Readonly<KubernetesObject>, wanted: ClusterRoleBinding): KubernetesObject {
-  const binding = stored as Readonly<ClusterRoleBinding>;
+function completeBinding<T extends ClusterRoleBinding | RoleBinding>(
+  stored: Readonly<KubernetesObject>,
+  wanted: T,
+): KubernetesObject {
+  const binding = stored as Readonly<T>;
   if (isLeftAlone(binding)) return binding;
   const subjects = binding.subjects ?? [];
   const missing = (wanted.subjects ?? []).filter(
     (subject) => !subjects.some((known) => sameJson(known, subject)),
   );
-  return missing.length === 0
-    ? binding
-    : ({ ...binding, subjects: [...subjects, ...missing] } as ClusterRoleBinding);
+  return missing.length === 0 ? binding : { ...binding, subjects: [...subjects, ...missing] };
 }

@@ -26,6 +26,7 @@ describe('failover', { skip: whyNoFleet() ?? false }, () => {
   });
   after(() => fleet?.[Symbol.asyncDispose]());
   afterEach(async () => {
+    assert.deepEqual(fleet.refusals(), [], 'no part asks for more than it may do');
     for (const device of DEVICES) fleet.network(device, 'up');
     await fleet.kubectl.run(['delete', 'deployments', '--all', '--timeout=60s']);
     for (const device of DEVICES) {

@@ -133,6 +133,10 @@ describe('the quick start', { skip: whyNoFleet() ?? false }, () => {
     assert.equal((shown.metadata.annotations as Record<string, string>)['note'], 'hi');
   });
 
+  test('no part of the hub and no device asks for more than it may do', () => {
+    assert.deepEqual(fleet.refusals(), []);
+  });
+
   test('deleting the manifest removes everything', async () => {
     await kubectl('delete', '-f', HELLO, '--timeout=60s');
     const gone = await fleet.kubectl.try(['get', 'namespace', 'hello']);

@@ -80,7 +80,7 @@ export class Fleet implements AsyncDisposable {
         ...(hollow === true ? ['--hollow'] : []),
         ...args,
       ],
-      { stdio: ['ignore', 'pipe', 'pipe'] },
+      { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, COVEY_AUDIT_LOG: this.#auditLog } },
     );
     this.#process = child;
     this.#output = '';
@@ -100,6 +100,20 @@ export class Fleet implements AsyncDisposable {
       await this.stop();
       throw new Error(`${(error as Error).message}\n${this.#output}\n${logs}`);
     }
+  }
+
+  get #auditLog(): string {
+    return join(this.directory, 'logs', 'audit.log');
+  }
+
+  /** What the API has forbidden to the hub's own parts and to the devices: user, verb and path. */
+  refusals(): string[] {
+    return readFileSync(this.#auditLog, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as { user?: string; verb: string; path: string; code: number })
+      .filter(({ user, code }) => code === 403 && user?.startsWith('system:') === true)
+      .map(({ user, verb, path }) => `${user} ${verb} ${path}`);
   }
 
   get output(): string {
