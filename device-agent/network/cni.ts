@@ -33,11 +33,14 @@ export class CniChain {
   readonly #name: string;
   readonly #plugins: readonly CniPlugin[];
   readonly #path: readonly string[];
+  readonly #programs: string | undefined;
 
-  constructor(name: string, plugins: readonly CniPlugin[], path: readonly string[]) {
+  /** `programs` is a directory that the plugins search for other programs before any other. */
+  constructor(name: string, plugins: readonly CniPlugin[], path: readonly string[], programs?: string) {
     this.#name = name;
     this.#plugins = plugins;
     this.#path = path;
+    this.#programs = programs;
   }
 
   /** Rejects with CniError; the caller then calls `remove` to take back what was done. */
@@ -70,7 +73,7 @@ export class CniChain {
       ...(previous === undefined ? {} : { prevResult: previous }),
     });
     const env = {
-      PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin:/usr/bin:/bin`,
+      PATH: [this.#programs, process.env['PATH'], '/usr/sbin:/sbin:/usr/bin:/bin'].filter(Boolean).join(':'),
       CNI_COMMAND: command,
       CNI_CONTAINERID: target.containerId,
       CNI_NETNS: target.netns,

@@ -13,6 +13,7 @@ import { hasErrno, orMissing } from '../lib/errno.js';
 import { KeyedMutex } from '../lib/keyed-mutex.js';
 import { isMountPoint, mountTmpfs, unmountAll } from '../lib/mounts.js';
 import { CniChain, type CniPlugin, type CniResult } from './cni.js';
+import { chooseIptables, iptablesPrograms } from './iptables.js';
 import { isPinned, type NamespaceKind, pinNamespaces, unpinNamespaces } from './namespaces.js';
 import type { Network, PortMapping, Sandbox, SandboxSpec } from './network.js';
 import type { NetworkOptions } from './options.js';
@@ -25,6 +26,8 @@ import { subnetSize } from './subnet.js';
 const NETWORK_NAME = 'covey';
 const INTERFACE = 'eth0';
 const SHARED_MEMORY_BYTES = 64 * 1024 * 1024;
+/** Below the run directory: links to the iptables that this kernel needs. */
+const IPTABLES = 'iptables';
 const DEFAULT_CNI_PATH = ['/usr/lib/cni', '/opt/cni/bin'];
 /** Where systemd-resolved keeps the servers behind its loopback address. */
 const RESOLVED_CONF = '/run/systemd/resolve/resolv.conf';
@@ -53,6 +56,8 @@ class CniNetwork implements Network {
   readonly #options: NetworkOptions;
   readonly #bridge: string;
   readonly #pods = new KeyedMutex();
+  /** Found out once, by the first pod that needs it. */
+  #iptables: Promise<string | undefined> | undefined;
 
   constructor(options: NetworkOptions, bridge: string) {
     this.#options = options;
@@ -92,7 +97,7 @@ class CniNetwork implements Network {
     let ip = this.#hostIp();
     const { net } = namespaces;
     if (net !== undefined) {
-      result = await this.#chain(spec.ports).add(this.#target(spec.podUid, net));
+      result = await (await this.#chain(spec.ports)).add(this.#target(spec.podUid, net));
       await this.#loopback().add({ ...this.#target(spec.podUid, net), interfaceName: 'lo' });
       const address = result.ips?.[0]?.address.split('/')[0];
       if (address === undefined) throw new Error('the CNI bridge plugin gave no address');
@@ -119,7 +124,7 @@ class CniNetwork implements Network {
     // Without its namespace a plugin still gives back the address and takes away the rules.
     const netns = (await isPinned(net)) ? net : '';
     if (record?.sandbox.namespaces.net !== undefined || netns !== '')
-      await this.#chain(record?.ports ?? []).remove(this.#target(podUid, netns), record?.result);
+      await (await this.#chain(record?.ports ?? [])).remove(this.#target(podUid, netns), record?.result);
     await unpinNamespaces(directory);
     const files = podFilesDirectory(this.#options.runDir, podUid);
     await unmountAll(files);
@@ -189,7 +194,7 @@ class CniNetwork implements Network {
     return { containerId: podUid, netns, interfaceName: INTERFACE };
   }
 
-  #chain(ports: readonly PortMapping[]): CniChain {
+  async #chain(ports: readonly PortMapping[]): Promise<CniChain> {
     const plugins: CniPlugin[] = [
       {
         type: 'bridge',
@@ -221,7 +226,20 @@ class CniNetwork implements Network {
         },
       });
     }
-    return new CniChain(NETWORK_NAME, plugins, this.#options.cniPath ?? DEFAULT_CNI_PATH);
+    const path = this.#options.cniPath ?? DEFAULT_CNI_PATH;
+    return new CniChain(NETWORK_NAME, plugins, path, await this.#iptablesDirectory());
+  }
+
+  async #iptablesDirectory(): Promise<string | undefined> {
+    const { runDir, logger } = this.#options;
+    this.#iptables ??= chooseIptables({ directory: join(runDir, IPTABLES), logger });
+    try {
+      return await this.#iptables;
+    } catch (error) {
+      // The next pod asks again.
+      this.#iptables = undefined;
+      throw error;
+    }
   }
 
   #loopback(): CniChain {
@@ -273,5 +291,5 @@ export async function removeShared(runDir: string, bridge: string): Promise<void
     if (ports.trim() === '') await runCommand('ip', ['link', 'delete', bridge]);
   }
   await rm(join(runDir, 'ipam'), { recursive: true, force: true });
-  await removeEmptyPortmapChains();
+  await removeEmptyPortmapChains(await iptablesPrograms(join(runDir, IPTABLES)));
 }

@@ -8,8 +8,8 @@ const DNAT = 'CNI-HOSTPORT-DNAT';
 const CHAINS = [DNAT, 'CNI-HOSTPORT-SETMARK', 'CNI-HOSTPORT-MASQ'];
 
 /** Does nothing while a port is mapped, by Covey or by others that use the same plugin. */
-export async function removeEmptyPortmapChains(): Promise<void> {
-  for (const program of ['iptables', 'ip6tables']) {
+export async function removeEmptyPortmapChains(programs: readonly string[]): Promise<void> {
+  for (const program of programs) {
     const rules = await natRules(program);
     if (!rules.some((rule) => CHAINS.includes(rule[1] ?? '') && rule[0] === '-N')) continue;
     if (rules.some((rule) => rule[0] === '-A' && rule[1] === DNAT)) continue;
