@@ -1,5 +1,5 @@
 /**
- * Makes a fresh clone ready and hands over: `node hub/cli/setup.mjs start|test|bench|build [args]`. Runs
+ * Makes a fresh clone ready and hands over: `node hub/cli/setup.mjs start|test|test:device|bench|build [args]`. Runs
  * before anything is installed or compiled, so it is plain JavaScript on Node's own modules. Every step is
  * skipped when its result is already there; each says what it does. As root it also installs missing Debian
  * packages; otherwise it names the one command that would.
@@ -30,6 +30,21 @@ const TEST_PACKAGES = [
   { package: 'docker-registry', anyOf: ['docker-registry'] },
   { package: 'skopeo', anyOf: ['skopeo'] },
 ];
+/** What an arm64 device in an emulator needs. */
+const DEVICE_TEST_PACKAGES = [
+  { package: 'qemu-system-arm', anyOf: ['qemu-system-aarch64'] },
+  { package: 'mtools', anyOf: ['mcopy'] },
+  { package: 'zstd', anyOf: ['zstd'] },
+  { package: 'e2fsprogs', anyOf: ['mke2fs'] },
+];
+/** Task → the compiled program that it hands over to, and the Debian packages that this one uses. */
+const TASKS = {
+  start: { entry: 'hub/cli/main.js', packages: RUNTIME_PACKAGES },
+  test: { entry: 'test/run.js', packages: [...RUNTIME_PACKAGES, ...TEST_PACKAGES] },
+  'test:device': { entry: 'test/device/run.js', packages: DEVICE_TEST_PACKAGES },
+  bench: { entry: 'test/bench/run.js', packages: RUNTIME_PACKAGES },
+  build: { entry: undefined, packages: [] },
+};
 
 function say(message) {
   process.stderr.write(`covey: ${message}\n`);
@@ -119,21 +134,19 @@ function build() {
 }
 
 async function main() {
-  const [task = '', ...rest] = process.argv.slice(2);
-  if (!['start', 'test', 'bench', 'build'].includes(task)) {
-    say(`usage: node hub/cli/setup.mjs start|test|bench|build [arguments]; not "${task}"`);
+  const [name = '', ...rest] = process.argv.slice(2);
+  const task = Object.hasOwn(TASKS, name) ? TASKS[name] : undefined;
+  if (task === undefined) {
+    say(`usage: node hub/cli/setup.mjs ${Object.keys(TASKS).join('|')} [arguments]; not "${name}"`);
     process.exit(2);
   }
   checkNode();
   installNpmPackages();
-  if (task !== 'build') {
-    installDebianPackages(task === 'test' ? [...RUNTIME_PACKAGES, ...TEST_PACKAGES] : RUNTIME_PACKAGES);
-  }
+  installDebianPackages(task.packages);
   build();
-  if (task === 'build') return;
-  const entry = { start: 'hub/cli/main.js', test: 'test/run.js', bench: 'test/bench/run.js' }[task];
-  const path = join(ROOT, 'dist', entry);
-  process.argv = [process.execPath, path, ...(task === 'start' ? ['up'] : []), ...rest];
+  if (task.entry === undefined) return;
+  const path = join(ROOT, 'dist', task.entry);
+  process.argv = [process.execPath, path, ...(name === 'start' ? ['up'] : []), ...rest];
   await import(path);
 }
 

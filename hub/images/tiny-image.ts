@@ -31,16 +31,19 @@ const PLATFORMS: Readonly<Record<string, { architecture: string; variant?: strin
   arm: { architecture: 'arm', variant: 'v7' },
 };
 
-/** Builds the image from a static busybox. Rejects when the binary is missing or does not run here. */
-export async function buildTinyImage(busybox: string, nodeArchitecture: string): Promise<BuiltImage> {
+/**
+ * Builds the image from a static busybox. Without a list of applets the binary is asked for its own, which needs
+ * one that runs here. Rejects when the binary is missing or does not run.
+ */
+export async function buildTinyImage(
+  busybox: string,
+  nodeArchitecture: string,
+  applets?: readonly string[],
+): Promise<BuiltImage> {
   const platform = PLATFORMS[nodeArchitecture];
   if (platform === undefined) throw new Error(`no image can be built for architecture ${nodeArchitecture}`);
   const binary = await readFile(busybox);
-  const { stdout } = await run(busybox, ['--list'], { timeout: 10_000 });
-  const layerTar = await tarOf(
-    binary,
-    stdout.split('\n').filter((name) => /^[\w[.-]+$/.test(name)),
-  );
+  const layerTar = await tarOf(binary, applets ?? (await appletsOf(busybox)));
   const layerBytes = await promisify(gzip)(layerTar, { level: 9 });
   const layer = blob(layerBytes, 'application/vnd.oci.image.layer.v1.tar+gzip');
   const config = json(
@@ -62,6 +65,11 @@ export async function buildTinyImage(busybox: string, nodeArchitecture: string):
     manifestType,
   );
   return { manifest, blobs: [config, layer] };
+}
+
+async function appletsOf(busybox: string): Promise<readonly string[]> {
+  const { stdout } = await run(busybox, ['--list'], { timeout: 10_000 });
+  return stdout.split('\n').filter((name) => /^[\w[.-]+$/.test(name));
 }
 
 async function tarOf(busybox: Buffer, applets: readonly string[]): Promise<Buffer> {
