@@ -45,6 +45,8 @@ export interface StorageWatchOptions extends Selection {
   readonly allowWatchBookmarks: boolean;
   /** Kubernetes sendInitialEvents (watch-list). */
   readonly sendInitialEvents: boolean;
+  /** Milliseconds after which the caller will end the watch: a last bookmark comes shortly before. */
+  readonly endsAfterMs?: number;
 }
 
 /** A bookmark's value carries only kind, apiVersion and metadata.resourceVersion. */

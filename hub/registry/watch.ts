@@ -1,6 +1,6 @@
 /**
  * Watches, in the phases: (initial objects, then their bookmark if asked for) → changes, with a bookmark
- * about every minute. A watch sees an object enter its selection as ADDED and leave it as DELETED, whatever
+ * about every minute and one shortly before the end, so that who comes back has little to catch up. A watch sees an object enter its selection as ADDED and leave it as DELETED, whatever
  * really happened to it. Many watchers with one selection share the work: a batch of the store is turned into
  * wire events once, and remembered by its identity for as long as anybody holds it.
  */
@@ -18,6 +18,8 @@ import { type CompiledSelection, selectedPrefix } from './selection.js';
 import { hasStoreCode, toApiError } from './store-errors.js';
 
 const BOOKMARK_MS = 60_000;
+/** The last bookmark comes this long before the end of the watch. */
+const LAST_BOOKMARK_MS = 2_000;
 const INITIAL_BATCH = 500;
 const NOTHING: readonly StorageWatchEvent[] = [];
 
@@ -28,6 +30,7 @@ export async function* watchObjects(
   selection: CompiledSelection,
 ): AsyncGenerator<readonly StorageWatchEvent[], void, undefined> {
   const wanted = parseResourceVersion(options.resourceVersion);
+  const endsAt = context.clock.monotonic() + (options.endsAfterMs ?? Number.POSITIVE_INFINITY);
   try {
     await reachRevision(context, wanted, scope.signal);
   } catch (error) {
@@ -52,14 +55,15 @@ export async function* watchObjects(
       yield [bookmark(context, from, { [ANNOTATION.initialEventsEnd]: 'true' })];
     }
   }
-  yield* follow(context, scope, options.allowWatchBookmarks, selection, from);
+  using ticker = options.allowWatchBookmarks ? new Ticker(context, endsAt) : undefined;
+  yield* follow(context, scope, ticker, selection, from);
 }
 
 /** Changes after `from`, until the scope's signal aborts. */
 async function* follow(
   context: ResourceContext,
   scope: RequestScope,
-  bookmarks: boolean,
+  ticker: Ticker | undefined,
   selection: CompiledSelection,
   from: number,
 ): AsyncGenerator<readonly StorageWatchEvent[], void, undefined> {
@@ -67,15 +71,14 @@ async function* follow(
   const signal = AbortSignal.any([scope.signal, ended.signal]);
   const prefix = selectedPrefix(context.kind, scope.namespace, selection);
   const changes = context.store.watch({ prefix, fromRevision: from, signal })[Symbol.asyncIterator]();
-  const ticker = new Ticker(context, bookmarks);
   let announced = from;
   let complete = from;
   try {
     let pending = changes.next();
     for (;;) {
-      const step = await ticker.race(pending);
-      if (step === 'tick') {
-        if (complete === announced) continue;
+      const step = await (ticker?.race(pending) ?? pending);
+      if (step === 'tick' || step === 'last') {
+        if (step === 'tick' && complete === announced) continue;
         announced = complete;
         yield [bookmark(context, complete, undefined)];
         continue;
@@ -91,34 +94,41 @@ async function* follow(
   } catch (error) {
     throw watchError(context, error, from);
   } finally {
-    ticker[Symbol.dispose]();
     ended.abort();
   }
 }
 
+/** When a bookmark is due: about every minute, and a last time shortly before the end. */
+type Tick = 'tick' | 'last';
+
 /** Waits for a change or for the time of a bookmark, without leaving anything behind on the loser. */
 class Ticker implements Disposable {
   readonly #context: ResourceContext;
+  readonly #lastAt: number;
   #timer: Timer | undefined;
-  #wake: (() => void) | undefined;
-  #due = false;
+  #wake: ((tick: Tick) => void) | undefined;
+  #due: Tick | undefined;
 
-  constructor(context: ResourceContext, enabled: boolean) {
+  /** `endsAt`: monotonic milliseconds. */
+  constructor(context: ResourceContext, endsAt: number) {
     this.#context = context;
-    if (enabled) this.#arm();
+    const now = context.clock.monotonic();
+    const lastAt = endsAt - LAST_BOOKMARK_MS;
+    this.#lastAt = lastAt > now ? lastAt : Number.POSITIVE_INFINITY;
+    this.#arm(now);
   }
 
-  race<T>(pending: Promise<T>): Promise<T | 'tick'> {
+  race<T>(pending: Promise<T>): Promise<T | Tick> {
     return new Promise((resolve, reject) => {
-      if (this.#due) {
-        this.#due = false;
-        resolve('tick');
+      if (this.#due !== undefined) {
+        resolve(this.#due);
+        this.#due = undefined;
         return;
       }
-      this.#wake = () => {
+      this.#wake = (tick) => {
         this.#wake = undefined;
-        this.#due = false;
-        resolve('tick');
+        this.#due = undefined;
+        resolve(tick);
       };
       pending.then((value) => {
         this.#wake = undefined;
@@ -132,12 +142,14 @@ class Ticker implements Disposable {
   }
 
   /** Spread by a tenth, so that watchers that began together do not stay together. */
-  #arm(): void {
-    const delay = BOOKMARK_MS * (0.9 + 0.1 * this.#context.random());
-    this.#timer = this.#context.clock.setTimer(delay, () => {
-      this.#arm();
-      this.#due = true;
-      this.#wake?.();
+  #arm(now: number): void {
+    const { clock, random } = this.#context;
+    const next = now + BOOKMARK_MS * (0.9 + 0.1 * random());
+    const tick = this.#lastAt <= next ? 'last' : 'tick';
+    this.#timer = clock.setTimer(Math.min(next, this.#lastAt) - now, () => {
+      if (tick === 'tick') this.#arm(clock.monotonic());
+      this.#due = tick;
+      this.#wake?.(tick);
     });
   }
 }

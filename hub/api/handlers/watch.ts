@@ -51,6 +51,7 @@ export const watch: ResourceHandler = async (
     resourceVersion: query.text('resourceVersion'),
     allowWatchBookmarks: query.flag('allowWatchBookmarks'),
     sendInitialEvents,
+    endsAfterMs: timeoutMs,
   });
   return { kind: 'watch', resource, events, stop };
 };

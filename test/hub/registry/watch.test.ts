@@ -111,6 +111,36 @@ test('a bookmark tells an idle watch about a minute later how far the store is',
   assert.equal(hub.clock.pendingTimers, timers);
 });
 
+test('a watch that is about to end says last of all how far the store is, changed or not', async () => {
+  await using hub = await testRegistry();
+  await create(hub, 'a');
+  const timers = hub.clock.pendingTimers;
+  const resourceVersion = String(hub.store.revision);
+  const watch = open(hub, { resourceVersion, allowWatchBookmarks: true, endsAfterMs: 10_000 });
+  const reading = take(watch, 1);
+  await settle();
+  await hub.clock.advance(7_900);
+  assert.equal(await Promise.race([reading, settle().then(() => 'nothing yet')]), 'nothing yet');
+  await hub.clock.advance(200);
+  const [bookmark] = await reading;
+  assert.equal(bookmark?.type, 'BOOKMARK');
+  assert.equal(objectOf(bookmark.value).metadata.resourceVersion, resourceVersion);
+  await watch.return?.();
+  assert.equal(hub.clock.pendingTimers, timers);
+});
+
+test('a watch that is ended while it waits for a revision just ends', async () => {
+  await using hub = await testRegistry();
+  const ended = new AbortController();
+  const scope = { ...hub.scope('default'), signal: ended.signal };
+  const options = watchOptions({ resourceVersion: '1000' });
+  const watch = hub.storage('configmaps').watch(scope, options)[Symbol.asyncIterator]();
+  const next = watch.next();
+  await settle();
+  ended.abort(new Error('the watch is over'));
+  assert.deepEqual(await next, { value: undefined, done: true });
+});
+
 test('a watch from a compacted revision is Expired', async () => {
   await using hub = await testRegistry();
   await create(hub, 'a');
