@@ -64,7 +64,11 @@ export const HUB_OPTIONS: Options = {
     help: 'another name or address of this hub, for its certificate and for devices; may be repeated',
     multiple: true,
   },
-  'audit-log': { type: 'string', value: 'FILE', help: 'write one JSON line for each request' },
+  'audit-log': {
+    type: 'string',
+    value: 'FILE',
+    help: 'write one JSON line for each change and each refusal',
+  },
   'log-level': { type: 'string', value: 'LEVEL', help: LOG_LEVELS.join(', '), default: 'info' },
 };
 

@@ -4,10 +4,12 @@
  * runs. Without root the device is hollow: the manifests must still be accepted and become Ready.
  */
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
 import { eventually } from '#test/helpers/eventually.js';
 import { Fleet, whyNoFleet } from '#test/helpers/fleet.js';
 import { findKubectls } from '#test/helpers/kubectl.js';
@@ -133,6 +135,27 @@ describe('the examples', { skip }, () => {
     ]);
     assert.match(refused.stderr, /Forbidden/);
     assert.match(token, /^[\w-]+\.[\w-]+\.[\w-]+$/);
+  });
+
+  const skopeo = spawnSync('skopeo', ['--version']).status === 0;
+  const whySkopeo = skopeo ? onlyReal.skip : 'needs skopeo';
+
+  test('skopeo copies an image into the hub, and a pod runs it', { skip: whySkopeo }, async () => {
+    const certificates = join(fleet.directory, 'skopeo');
+    mkdirSync(certificates);
+    const config = parse(readFileSync(join(fleet.directory, 'kubeconfig'), 'utf8'));
+    const { user } = config.users[0];
+    const save = (name: string, base64: string) =>
+      writeFileSync(join(certificates, name), Buffer.from(base64, 'base64'), { mode: 0o600 });
+    save('ca.crt', config.clusters[0].cluster['certificate-authority-data']);
+    save('client.cert', user['client-certificate-data']);
+    save('client.key', user['client-key-data']);
+    const registry = `docker://127.0.0.1:${fleet.apiPort}`;
+    const both = ['--src-cert-dir', certificates, '--dest-cert-dir', certificates];
+    execFileSync('skopeo', ['copy', ...both, `${registry}/hello:latest`, `${registry}/team/copy:1`]);
+    const container = shell('exec sleep 1000', { image: 'hub.covey.internal/team/copy:1' });
+    await fleet.kubectl.apply(podManifest('copied', container));
+    await kubectl('wait', '--for=condition=Ready', 'pod/copied', '--timeout=60s');
   });
 
   test('what Covey does not have is refused by name', async () => {
