@@ -1,4 +1,4 @@
-/** Every flag of the agent, the hub and `covey up` stands in its document, with its default, and no other does. */
+/** Flags, commands and metrics: each stands in its document, with its default, and no other does. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
@@ -59,4 +59,14 @@ test('the flags in the examples of docs/operations.md exist', () => {
   const flags = [...line.matchAll(/--([a-z-]+)/g)].map((match) => match[1] ?? '');
   assert.deepEqual(flags, ['device', 'ttl', 'uses']);
   for (const flag of flags) assert.ok(flag in tokenCommand.options, flag);
+});
+
+test('every metric of the hub is in docs/operations.md', () => {
+  const code = ['hub/hub.ts', 'hub/api/api.ts', 'hub/api/filters/recovery.ts'].map(readDocument).join('\n');
+  const metrics = new Set(
+    [...code.matchAll(/'((?:apiserver|covey)_[a-z_]+)'/g)].map((match) => match[1] ?? ''),
+  );
+  assert.ok(metrics.size >= 6);
+  const text = readDocument('docs/operations.md');
+  for (const name of metrics) assert.ok(text.includes(`\`${name}\``), name);
 });
