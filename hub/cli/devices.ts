@@ -24,14 +24,14 @@ export const devicesCommand: Command = {
   options: { data: dataOption },
   async run(args, { out }) {
     const [action = 'list', name] = args.positionals;
+    if (action !== 'list' && ((action !== 'revoke' && action !== 'remove') || name === undefined)) {
+      throw new UsageError(`expected list, revoke NAME or remove NAME, not "${args.positionals.join(' ')}"`);
+    }
     const credentials = await readCredentials(dataDirectory(args));
-    if (action === 'list') {
+    if (action === 'list' || name === undefined) {
       const answer = await callApi(credentials, { method: 'GET', path: DEVICES, headers: { Accept: TABLE } });
       out(formatTable(tableSchema.parse(answer)));
       return 0;
-    }
-    if ((action !== 'revoke' && action !== 'remove') || name === undefined) {
-      throw new UsageError(`expected list, revoke NAME or remove NAME, not "${args.positionals.join(' ')}"`);
     }
     const path = `${DEVICES}/${encodeURIComponent(name)}`;
     await callApi(credentials, {

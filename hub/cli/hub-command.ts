@@ -1,6 +1,5 @@
 /** `covey hub`: runs the hub in this process, as a service does. */
 import { HUB_OPTIONS, hubConfigFrom } from '../config.js';
-import { runHub } from '../main.js';
 import type { Command } from './command.js';
 
 export const hubCommand: Command = {
@@ -8,5 +7,10 @@ export const hubCommand: Command = {
   summary: 'Run the hub: API, scheduler, controllers, broker and registry',
   usage: '[--data DIR] [--listen HOST:PORT] [--mqtt-listen HOST:PORT]',
   options: HUB_OPTIONS,
-  run: (args) => runHub(hubConfigFrom(args)),
+  async run(args) {
+    const config = hubConfigFrom(args);
+    // Only here: the other commands start in a third of the time without the hub's parts.
+    const { runHub } = await import('../main.js');
+    return runHub(config);
+  },
 };

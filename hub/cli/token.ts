@@ -25,12 +25,16 @@ export const tokenCommand: Command = {
     description: { type: 'string', value: 'TEXT', help: 'shown in the list' },
   },
   async run(args, output) {
-    const tokens = joinTokens(await readCredentials(dataDirectory(args)));
     const [action, id] = args.positionals;
-    if (action === 'create') return create(tokens, args, output);
-    if (action === 'list') return list(tokens, output);
+    const tokens = async () => joinTokens(await readCredentials(dataDirectory(args)));
+    if (action === 'create') {
+      const request = newToken(args);
+      output.out(`${(await (await tokens()).create(request)).token}\n`);
+      return 0;
+    }
+    if (action === 'list') return list(await tokens(), output);
     if (action === 'revoke' && id !== undefined) {
-      const found = await tokens.revoke(id);
+      const found = await (await tokens()).revoke(id);
       output.err(found ? `token ${id} withdrawn\n` : `there is no token ${id}\n`);
       return found ? 0 : 1;
     }
@@ -48,17 +52,15 @@ export function joinTokens(credentials: Credentials): JoinTokens {
   });
 }
 
-async function create(tokens: JoinTokens, args: Arguments, { out }: Output): Promise<number> {
+function newToken(args: Arguments): NewJoinToken {
   const device = args.text('device');
   const description = args.text('description');
-  const request: NewJoinToken = {
+  return {
     lifetimeMs: parseDuration(args.text('ttl') ?? ''),
     uses: parseCount(args.text('uses') ?? '', 'uses', 1, 1_000_000),
     ...(device === undefined ? {} : { device }),
     ...(description === undefined ? {} : { description }),
   };
-  out(`${(await tokens.create(request)).token}\n`);
-  return 0;
 }
 
 async function list(tokens: JoinTokens, { out }: Output): Promise<number> {

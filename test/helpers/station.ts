@@ -1,0 +1,72 @@
+/**
+ * A hub and hollow agents as services of their own, without `covey up` to start them again: for what happens
+ * to a hub whose data moves, is damaged, or has no room.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CoveyService, covey } from './covey.js';
+import { freePort } from './fleet.js';
+import { findKubectls, Kubectl } from './kubectl.js';
+
+export class Station implements AsyncDisposable {
+  readonly directory: string;
+  readonly apiPort: number;
+  readonly mqttPort: number;
+  readonly #agents: CoveyService[] = [];
+  #hub: CoveyService | undefined;
+
+  private constructor(apiPort: number, mqttPort: number) {
+    this.directory = mkdtempSync(join(tmpdir(), 'covey-station-'));
+    this.apiPort = apiPort;
+    this.mqttPort = mqttPort;
+  }
+
+  static async create(): Promise<Station> {
+    return new Station(await freePort(), await freePort());
+  }
+
+  get hub(): CoveyService {
+    if (this.#hub === undefined) throw new TypeError('no hub was started');
+    return this.#hub;
+  }
+
+  kubectl(data: string): Kubectl {
+    return new Kubectl(findKubectls().get('') ?? 'kubectl', join(data, 'kubeconfig'));
+  }
+
+  /** Starts a hub on this data directory and waits until it is ready. */
+  async startHub(data: string): Promise<CoveyService> {
+    const hub = new CoveyService([
+      ...['hub', '--data', data, '--listen', `127.0.0.1:${this.apiPort}`],
+      ...['--mqtt-listen', `127.0.0.1:${this.mqttPort}`],
+    ]);
+    this.#hub = hub;
+    await hub.says('hub is ready');
+    return hub;
+  }
+
+  /** Makes a token of the hub on `data`, and starts a hollow device that joins with it. */
+  async startDevice(name: string, data: string): Promise<void> {
+    const token = await covey(['token', '--data', data, 'create', '--device', name]);
+    if (token.code !== 0) throw new Error(token.stderr);
+    const own = join(this.directory, name);
+    writeFileSync(`${own}.token`, token.stdout);
+    this.#agents.push(
+      new CoveyService([
+        ...['agent', '--hollow', '--name', name, '--data', own, '--run-dir', `${own}.run`],
+        ...['--hub', `https://127.0.0.1:${this.apiPort}`, '--ca', join(data, 'pki', 'ca.crt')],
+        ...['--token-file', `${own}.token`],
+      ]),
+    );
+    const kubectl = this.kubectl(data);
+    await kubectl.run(['wait', '--for=create', `node/${name}`, '--timeout=30s']);
+    await kubectl.run(['wait', '--for=condition=Ready', `node/${name}`, '--timeout=30s']);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#agents.map((agent) => agent.stop()));
+    await this.#hub?.stop();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
