@@ -49,7 +49,7 @@ test('the README names every command', () => {
   const { stderr, status } = spawnSync(process.execPath, [cli], { encoding: 'utf8' });
   const commands = [...stderr.matchAll(/^ {2}([a-z]+) /gm)].map((match) => match[1]);
   assert.equal(status, 2);
-  const [, listed = ''] = /lists the commands: `([^`]+)`/.exec(readDocument('README.md')) ?? [];
+  const [, listed = ''] = /lists\s+the\s+commands:\s+`([^`]+)`/.exec(readDocument('README.md')) ?? [];
   assert.deepEqual(listed.split(/\s+/), commands);
 });
 
