@@ -212,7 +212,12 @@ async function compose(config: HubConfig, clock: Clock, logger: Logger, stack: A
     }),
   );
   stack.use(
-    startScheduler({ ...parts, client: clientOf('scheduler'), logger: logger.child({ part: 'scheduler' }) }),
+    startScheduler({
+      ...parts,
+      client: clientOf('scheduler'),
+      imagePlatforms: (image) => images.architectures(image),
+      logger: logger.child({ part: 'scheduler' }),
+    }),
   );
   await informers.synced();
   logger.info({ server: url, version: COVEY_VERSION }, 'hub is ready');

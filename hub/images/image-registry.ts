@@ -14,6 +14,7 @@ import { catalog, referrers, tags } from './listings.js';
 import { ManifestStore } from './manifest-store.js';
 import { getManifest, putManifest } from './manifests.js';
 import { parsePath, type RegistryPath } from './names.js';
+import { ImagePlatforms } from './platforms.js';
 import { continueUpload, finishUpload, startUpload, uploadStatus } from './uploads.js';
 
 /** What a caller may do: decided by the hub's authenticators and authorizers on the path as a non-resource URL. */
@@ -37,12 +38,14 @@ export interface RegistryContext {
   readonly url: URL;
   readonly blobs: BlobStore;
   readonly manifests: ManifestStore;
+  readonly platforms: ImagePlatforms;
 }
 
 export class ImageRegistry implements AsyncDisposable {
   readonly #options: ImageRegistryOptions;
   readonly #blobs: BlobStore;
   readonly #manifests: ManifestStore;
+  readonly #platforms: ImagePlatforms;
   readonly #stop = new AbortController();
   #collector: Promise<void> = Promise.resolve();
 
@@ -51,11 +54,13 @@ export class ImageRegistry implements AsyncDisposable {
     const { directory, clock, maxBlobBytes = 10 * 2 ** 30 } = options;
     this.#blobs = new BlobStore({ directory, clock, maxBlobBytes });
     this.#manifests = new ManifestStore(directory, this.#blobs);
+    this.#platforms = new ImagePlatforms(this.#manifests, options.logger);
   }
 
   static async open(options: ImageRegistryOptions): Promise<ImageRegistry> {
     const registry = new ImageRegistry(options);
     await registry.#blobs.open();
+    await registry.#platforms.load();
     registry.#collector = registry.#collect();
     return registry;
   }
@@ -69,11 +74,16 @@ export class ImageRegistry implements AsyncDisposable {
       if (path === undefined)
         throw new RegistryError('UNSUPPORTED', `${url.pathname} is no path of a registry`);
       await this.#admit(request, response, url.pathname);
-      const context = { request, response, url, blobs: this.#blobs, manifests: this.#manifests };
-      await dispatch(context, path);
+      const parts = { blobs: this.#blobs, manifests: this.#manifests, platforms: this.#platforms };
+      await dispatch({ request, response, url, ...parts }, path);
     } catch (error) {
       this.#fail(request, response, error);
     }
+  }
+
+  /** Architectures of an image as pods name it, if it is in this registry and says; see ImagePlatforms. */
+  architectures(image: string): readonly string[] | undefined {
+    return this.#platforms.architectures(image);
   }
 
   /** Removes blobs that no manifest needs and that are older than an hour; returns how many bytes. */
@@ -152,8 +162,9 @@ const ROUTES: Routes = {
     GET: getManifest,
     HEAD: getManifest,
     PUT: putManifest,
-    DELETE: async ({ manifests, response }, { name, reference }) => {
+    DELETE: async ({ manifests, platforms, response }, { name, reference }) => {
       await manifests.remove(name, reference);
+      await platforms.refresh(name);
       response.writeHead(202).end();
     },
   },

@@ -8,7 +8,7 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { z } from 'zod';
-import { isMissing, readFileIfPresent, writeFileDurably } from '../lib/files.js';
+import { isMissing, orMissing, readFileIfPresent, writeFileDurably } from '../lib/files.js';
 import type { BlobStore } from './blob-store.js';
 import { RegistryError } from './errors.js';
 import { isDigest } from './names.js';
@@ -27,7 +27,11 @@ const descriptorSchema = z.object({
   digest: z.string().regex(/^sha256:[a-f0-9]{64}$/),
   size: z.number().int().nonnegative(),
   urls: z.array(z.string()).optional(),
+  /** Of the manifests in an index. */
+  platform: z.object({ architecture: z.string() }).optional(),
 });
+/** What of an image's config is read here. */
+const configSchema = z.object({ architecture: z.string() });
 const manifestSchema = z.object({
   schemaVersion: z.literal(2),
   mediaType: z.string().optional(),
@@ -39,6 +43,9 @@ const manifestSchema = z.object({
   annotations: z.record(z.string(), z.string()).optional(),
 });
 type ManifestDocument = z.infer<typeof manifestSchema>;
+
+/** Larger configs are served, but not read. */
+const MAX_CONFIG_BYTES = 4 * 2 ** 20;
 
 export interface StoredManifest {
   readonly digest: string;
@@ -121,6 +128,31 @@ export class ManifestStore {
     }
   }
 
+  /** Every tag and digest of a repository; none for one that is not here. */
+  async references(name: string): Promise<string[]> {
+    const [tags, hexes] = await Promise.all(
+      [this.#tags(name), this.#manifests(name)].map(async (directory) =>
+        ((await orMissing(readdir(directory))) ?? []).filter((entry) => !entry.endsWith('.tmp')),
+      ),
+    );
+    return [...(tags ?? []), ...(hexes ?? []).map((hex) => `sha256:${hex}`)];
+  }
+
+  /** Architectures that an image is built for, by its index or its config; none when they do not say. */
+  async architectures(name: string, reference: string): Promise<string[]> {
+    const { manifests, config } = parse((await this.get(name, reference)).bytes);
+    if (manifests !== undefined) {
+      const named = manifests.flatMap(({ platform }) => platform?.architecture ?? []);
+      // Attestations stand in an index under the architecture `unknown`.
+      const known = named.filter((architecture) => architecture !== 'unknown');
+      return [...new Set(known)];
+    }
+    if (config === undefined || config.size > MAX_CONFIG_BYTES) return [];
+    const text = await readFileIfPresent(this.#blobs.path(config.digest));
+    const parsed = configSchema.safeParse(parseJson(text ?? ''));
+    return parsed.success ? [parsed.data.architecture] : [];
+  }
+
   /** Every repository name, in lexical order. */
   async repositories(): Promise<string[]> {
     const names: string[] = [];
@@ -159,10 +191,7 @@ export class ManifestStore {
   /** Manifests of the repository whose `subject` is the digest, as index descriptors. */
   async referrers(name: string, subject: string): Promise<object[]> {
     const found: object[] = [];
-    const hexes = await readdir(this.#manifests(name)).catch((error: unknown) => {
-      if (isMissing(error)) return [];
-      throw error;
-    });
+    const hexes = (await orMissing(readdir(this.#manifests(name)))) ?? [];
     for (const hex of hexes.filter((entry) => !entry.endsWith('.tmp'))) {
       const stored = await this.get(name, `sha256:${hex}`);
       const document = parse(stored.bytes);
@@ -240,6 +269,16 @@ function parse(bytes: Buffer): ManifestDocument {
     throw new RegistryError('MANIFEST_INVALID', 'a manifest needs "layers", an index "manifests"');
   }
   return result.data;
+}
+
+/** undefined for what is not JSON: artifacts have configs of any kind. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
 }
 
 function unknownManifest(name: string, reference: string): RegistryError {

@@ -29,12 +29,13 @@ export async function putManifest(
   context: RegistryContext,
   { name, reference }: ManifestPath,
 ): Promise<void> {
-  const { request, response, manifests } = context;
+  const { request, response, manifests, platforms } = context;
   const body = await readBody(request, MAX_MANIFEST_BYTES);
   if (body === 'too-large') {
     throw new RegistryError('SIZE_INVALID', `a manifest may have at most ${MAX_MANIFEST_BYTES} bytes`);
   }
   const manifest = await manifests.put(name, reference, request.headers['content-type'] ?? '', body);
+  await platforms.refresh(name);
   response.writeHead(201, {
     Location: `/v2/${name}/manifests/${manifest.digest}`,
     'Docker-Content-Digest': manifest.digest,

@@ -51,8 +51,13 @@ async function pushBlob(url: string, name: string, bytes: Buffer): Promise<strin
   return digest;
 }
 
-async function pushImage(url: string, name: string, tag: string, layer: Buffer): Promise<Response> {
-  const config = Buffer.from('{}');
+async function pushImage(
+  url: string,
+  name: string,
+  tag: string,
+  layer: Buffer,
+  config = Buffer.from('{}'),
+): Promise<Response> {
   const [configDigest, layerDigest] = [await pushBlob(url, name, config), await pushBlob(url, name, layer)];
   const manifest = JSON.stringify({
     schemaVersion: 2,
@@ -241,4 +246,45 @@ test('garbage collection removes what no image needs and is old, and nothing els
   assert.equal((await fetch(`${url}/v2/app/blobs/${orphan}`)).status, 404);
   assert.equal((await fetch(`${url}/v2/app/blobs/${young}`)).status, 200);
   assert.equal((await fetch(`${url}/v2/app/manifests/v1`)).status, 200);
+});
+
+test('the architectures of an image are known by tag and digest, after a restart too, until it is deleted', async (t) => {
+  const { url, directory, registry } = await start(t);
+  const arm = Buffer.from('{"architecture":"arm64"}');
+  const put = await pushImage(url, 'team/app', 'v1', randomBytes(10), arm);
+  const digest = put.headers.get('docker-content-digest') ?? '';
+  const size = (await (await fetch(`${url}/v2/team/app/manifests/v1`)).arrayBuffer()).byteLength;
+  const index = JSON.stringify({
+    schemaVersion: 2,
+    manifests: ['arm64', 'arm', 'unknown'].map((architecture) => ({
+      mediaType: MANIFEST,
+      digest,
+      size,
+      platform: { os: 'linux', architecture },
+    })),
+  });
+  await fetch(`${url}/v2/team/app/manifests/latest`, {
+    method: 'PUT',
+    body: index,
+    headers: { 'Content-Type': 'application/vnd.oci.image.index.v1+json' },
+  });
+  await pushImage(url, 'silent', 'v1', randomBytes(10));
+  const again = await ImageRegistry.open({
+    directory,
+    clock: systemClock,
+    logger: silentLogger,
+    authorize: async () => 'allowed',
+  });
+  t.after(() => again[Symbol.asyncDispose]());
+  for (const open of [registry, again]) {
+    const architectures = (image: string) => open.architectures(`hub.covey.internal/${image}`);
+    assert.deepEqual(architectures('team/app:v1'), ['arm64']);
+    assert.deepEqual(architectures(`team/app@${digest}`), ['arm64']);
+    assert.deepEqual(architectures('team/app'), ['arm64', 'arm']);
+    assert.equal(architectures('silent:v1'), undefined);
+    assert.equal(architectures('team/other:v1'), undefined);
+  }
+  assert.equal(registry.architectures('docker.io/team/app:v1'), undefined);
+  await fetch(`${url}/v2/team/app/manifests/v1`, { method: 'DELETE' });
+  assert.equal(registry.architectures('hub.covey.internal/team/app:v1'), undefined);
 });
