@@ -1,13 +1,13 @@
 /**
- * Holds devices to their own: whatever a device writes must be itself (node, Device, lease), the status or
- * the removal of a pod bound to it, a token for such a pod, or an event. This is the exact check, on the
- * stored object; the device authorizer before it only knows names.
+ * Holds devices to their own: whatever a device writes must be itself (the status of its Node and Device, its
+ * lease), the status or the removal of a pod bound to it, a token for such a pod, or an event. This is the
+ * exact check, on the stored object; the device authorizer before it only knows names.
  */
-
 import type { TokenRequest } from '#protocol/authentication/v1/token-request.js';
 import type { Node } from '#protocol/core/v1/node.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
-import { API_GROUP } from '#protocol/core/v1/well-known.js';
+import { API_GROUP, LABEL } from '#protocol/core/v1/well-known.js';
+import type { Device } from '#protocol/fleet/v1alpha1/device.js';
 import { deviceOfUsername, FLEET_GROUP, FLEET_IDENTITY } from '#protocol/fleet/v1alpha1/well-known.js';
 import { ApiError } from '#protocol/meta/status.js';
 import { sameJson } from '../lib/same-json.js';
@@ -33,8 +33,8 @@ function check(attributes: AdmissionAttributes, device: string, findPod: PodLook
   const { group, resource } = attributes;
   switch (group === '' ? resource : `${resource}.${group}`) {
     case 'nodes':
-      return checkNode(attributes, device);
     case `devices.${FLEET_GROUP}`:
+      return checkOwn(attributes, device);
     case `leases.${API_GROUP.coordination}`:
       return checkSelf(attributes, device);
     case 'pods':
@@ -57,15 +57,37 @@ function checkSelf(attributes: AdmissionAttributes, device: string): void {
   }
 }
 
-/** Taints are the hub's judgement of a device; it may bring its own when its node is made, not change them. */
-function checkNode(attributes: AdmissionAttributes, device: string): void {
+/**
+ * What a device may not say of itself: its spec (taints and cordons are the hub's and the administrator's
+ * judgement, failover class and revocation its owner's) and its labels, which decide what is scheduled to it.
+ * The hub labels a Node from the device's hello. A Node that the device makes may name its own host and
+ * platform and otherwise nothing that is reserved.
+ */
+function checkOwn(attributes: AdmissionAttributes, device: string): void {
   checkSelf(attributes, device);
-  if (attributes.operation !== 'UPDATE') return;
-  const node = attributes.object as Node;
-  const old = attributes.oldObject as Readonly<Node>;
-  if (!sameJson(node.spec.taints ?? [], old.spec.taints ?? [])) {
-    throw refusal(attributes, `device ${JSON.stringify(device)} is not allowed to modify taints`);
+  const { object, oldObject, subresource } = attributes;
+  if (subresource !== '') return;
+  const { metadata, spec } = object as Node | Device;
+  if (oldObject === undefined) {
+    const reserved = Object.keys(metadata.labels ?? {}).find(isReserved);
+    if (reserved === undefined) return;
+    throw refusal(attributes, `device ${JSON.stringify(device)} is not allowed to set label ${reserved}`);
   }
+  const old = oldObject as Readonly<Node | Device>;
+  const why = (what: string) => `device ${JSON.stringify(device)} is not allowed to modify ${what}`;
+  if (!sameJson(taintsOf(spec), taintsOf(old.spec))) throw refusal(attributes, why('taints'));
+  if (!sameJson(spec, old.spec)) throw refusal(attributes, why('its spec'));
+  if (!sameJson(metadata.labels ?? {}, old.metadata.labels ?? {})) throw refusal(attributes, why('labels'));
+}
+
+const taintsOf = (spec: Node['spec'] | Device['spec']) => ('taints' in spec ? (spec.taints ?? []) : []);
+
+const OWN_LABELS: ReadonlySet<string> = new Set([LABEL.hostname, LABEL.os, LABEL.arch]);
+
+function isReserved(label: string): boolean {
+  const [prefix = '', name] = label.split('/');
+  if (name === undefined || OWN_LABELS.has(label)) return false;
+  return /(^|\.)(kubernetes\.io|k8s\.io|covey\.dev)$/.test(prefix);
 }
 
 function checkPod(attributes: AdmissionAttributes, device: string): void {

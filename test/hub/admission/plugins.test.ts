@@ -7,7 +7,7 @@ import type { Pod } from '#protocol/core/v1/pod.js';
 import { type KubernetesObject, newObjectMeta } from '#protocol/meta/object-meta.js';
 import { apiError } from '#test/helpers/api-error.js';
 import { settle } from '#test/helpers/fake-clock.js';
-import { deployment, event, namespace, node, pod, serviceAccount } from '#test/helpers/objects.js';
+import { deployment, device, event, namespace, node, pod, serviceAccount } from '#test/helpers/objects.js';
 import { asNew, deleteOptions, testRegistry } from '#test/helpers/registry.js';
 
 test('the chain runs in order, asks only who handles it, and waits for promises', async () => {
@@ -146,6 +146,10 @@ test('a device changes itself and its pods, and nothing else', async () => {
   const untaint = (current: Readonly<KubernetesObject>) =>
     ({ ...current, spec: { taints: [{ key: 'a', effect: 'NoSchedule' }] } }) as KubernetesObject;
   await assert.rejects(nodes.update(as(''), 'n1', '', untaint), forbidden(/not allowed to modify taints/));
+  const uncordon = (current: Readonly<KubernetesObject>) =>
+    ({ ...current, spec: { unschedulable: true } }) as KubernetesObject;
+  await assert.rejects(nodes.update(as(''), 'n1', '', uncordon), forbidden(/not allowed to modify its spec/));
+  await assert.rejects(nodes.update(as(''), 'n1', '', label), forbidden(/not allowed to modify labels/));
   await assert.rejects(nodes.delete(as(''), 'n1', deleteOptions()), forbidden(/may only create and change/));
   await hub.storage('events').create(as('default'), asNew(event({ metadata: { name: 'e' } })));
   await assert.rejects(
@@ -156,6 +160,26 @@ test('a device changes itself and its pods, and nothing else', async () => {
     }),
     forbidden(/device "n1" may not write configmaps/),
   );
+});
+
+test('a device neither decides its own failover nor poses with reserved labels', async () => {
+  await using hub = await testRegistry();
+  const as = hub.scope('', { user: { username: 'system:device:n1', groups: ['system:devices'] } });
+  const devices = hub.storage('devices', 'fleet.covey.dev', 'v1alpha1');
+  await devices.create(hub.scope(), asNew(device({ metadata: { name: 'n1' } })));
+  const relax = (current: Readonly<KubernetesObject>) =>
+    ({ ...current, spec: { failoverClass: 'relaxed' } }) as KubernetesObject;
+  await assert.rejects(
+    devices.update(as, 'n1', '', relax),
+    apiError(403, 'Forbidden', /device "n1" is not allowed to modify its spec/),
+  );
+  const posing = { 'node-restriction.kubernetes.io/vault': 'yes' };
+  await assert.rejects(
+    hub.storage('nodes').create(as, asNew(node({ metadata: { name: 'n1', labels: posing } }))),
+    apiError(403, 'Forbidden', /not allowed to set label node-restriction.kubernetes.io\/vault/),
+  );
+  const labels = { 'kubernetes.io/arch': 'arm64', room: 'kitchen' };
+  await hub.storage('nodes').create(as, asNew(node({ metadata: { name: 'n1', labels } })));
 });
 
 test('a device gets tokens for its pods only', async () => {
