@@ -31,7 +31,9 @@ import { certificateNames, deviceHosts, type HubConfig, type ListenAddress } fro
 import { startControllers } from './controllers/start-controllers.js';
 import { ImageRegistry } from './images/image-registry.js';
 import { formatAddress } from './lib/arguments.js';
-import { dataLayout } from './lib/data-layout.js';
+import { type DataLayout, dataLayout } from './lib/data-layout.js';
+import { exists } from './lib/files.js';
+import { periodically } from './lib/periodically.js';
 import { COVEY_VERSION } from './lib/version.js';
 import { accessListWriter } from './link/access-list-file.js';
 import { type HubLinkOptions, startHubLink } from './link/link.js';
@@ -47,6 +49,8 @@ import { createSealing, loadSealingKeys } from './store/sealing.js';
 
 /** Common name of the certificate in the kubeconfig that the hub writes. */
 const ADMIN = 'admin';
+/** A certificate is renewed in the last third of its life: looking once a day is often. */
+const CERTIFICATE_CHECK_MS = 24 * 3_600_000;
 const ISSUER = 'https://kubernetes.default.svc';
 
 export interface Hub extends AsyncDisposable {
@@ -72,6 +76,7 @@ async function compose(config: HubConfig, clock: Clock, logger: Logger, stack: A
 
   // Keys and store.
   const authority = await CertificateAuthority.open({ directory: layout.pki, clock });
+  await requireKeyOfStore(layout);
   const sealing = createSealing(await loadSealingKeys(layout.sealingKey), isSecretKey);
   const store = stack.use(
     await openLevelStore({
@@ -190,16 +195,33 @@ async function compose(config: HubConfig, clock: Clock, logger: Logger, stack: A
     }),
   );
   const url = `https://${localAddress(server.addresses)}`;
-  const admin = await authority.client(ADMIN, {
-    commonName: ADMIN,
-    organizations: [IDENTITY.mastersGroup],
-  });
-  await writeKubeconfig(layout.kubeconfig, {
-    server: url,
-    authority: authority.certificate,
-    user: ADMIN,
-    credentials: admin,
-  });
+  const writeAdmin = async () => {
+    const credentials = await authority.client(ADMIN, {
+      commonName: ADMIN,
+      organizations: [IDENTITY.mastersGroup],
+    });
+    await writeKubeconfig(layout.kubeconfig, {
+      server: url,
+      authority: authority.certificate,
+      user: ADMIN,
+      credentials,
+    });
+  };
+  await writeAdmin();
+  stack.use(
+    periodically({
+      name: 'renewal of certificates',
+      intervalMs: CERTIFICATE_CHECK_MS,
+      clock,
+      logger,
+      work: async () => {
+        const { certificate, privateKey } = await authority.serving('hub', certificateNames(config));
+        server.reloadTls({ cert: certificate, key: privateKey, ca: authority.certificate });
+        link.useCertificate({ certificate, privateKey });
+        await writeAdmin();
+      },
+    }),
+  );
 
   // What acts.
   const parts = { informers, clock, random };
@@ -226,6 +248,15 @@ async function compose(config: HubConfig, clock: Clock, logger: Logger, stack: A
     addresses: server.addresses,
     [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
   };
+}
+
+/** A store without its key cannot be read: a new key must not take the lost one's place. */
+async function requireKeyOfStore({ store, sealingKey }: DataLayout): Promise<void> {
+  if ((await exists(store)) && !(await exists(sealingKey))) {
+    throw new Error(
+      `${sealingKey} is missing, but the store in ${store} was written with it: restore both from a backup`,
+    );
+  }
 }
 
 async function brokerOptions(

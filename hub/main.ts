@@ -23,7 +23,8 @@ export async function runHub(config: HubConfig): Promise<number> {
       process.exit(1);
     });
   } catch (error) {
-    logger.error({ err: error }, `the hub cannot run: ${(error as Error).message}`);
+    logger.debug({ err: error }, 'the hub cannot run');
+    process.stderr.write(`covey hub: ${(error as Error).message}\n`);
     return 1;
   }
   logger.info({}, 'stopped');

@@ -6,6 +6,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
+import { periodically } from '../lib/periodically.js';
 import { BlobStore } from './blob-store.js';
 import { getBlob, removeBlob } from './blobs.js';
 import { RegistryError } from './errors.js';
@@ -46,8 +47,7 @@ export class ImageRegistry implements AsyncDisposable {
   readonly #blobs: BlobStore;
   readonly #manifests: ManifestStore;
   readonly #platforms: ImagePlatforms;
-  readonly #stop = new AbortController();
-  #collector: Promise<void> = Promise.resolve();
+  #collector: AsyncDisposable | undefined;
 
   private constructor(options: ImageRegistryOptions) {
     this.#options = options;
@@ -61,7 +61,17 @@ export class ImageRegistry implements AsyncDisposable {
     const registry = new ImageRegistry(options);
     await registry.#blobs.open();
     await registry.#platforms.load();
-    registry.#collector = registry.#collect();
+    const { clock, logger, garbageIntervalMs = 24 * 3_600_000 } = options;
+    registry.#collector = periodically({
+      name: 'image garbage collection',
+      intervalMs: garbageIntervalMs,
+      clock,
+      logger,
+      work: async () => {
+        const freed = await registry.collectGarbage();
+        if (freed > 0) logger.info({ freed }, 'removed image data that nothing refers to');
+      },
+    });
     return registry;
   }
 
@@ -92,8 +102,7 @@ export class ImageRegistry implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort();
-    await this.#collector;
+    await this.#collector?.[Symbol.asyncDispose]();
   }
 
   async #admit(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
@@ -128,19 +137,6 @@ export class ImageRegistry implements AsyncDisposable {
     );
     response.writeHead(known ? error.status : 500, { 'Content-Type': 'application/json' });
     response.end(request.method === 'HEAD' ? undefined : body);
-  }
-
-  async #collect(): Promise<void> {
-    const { clock, logger, garbageIntervalMs = 24 * 3_600_000 } = this.#options;
-    while (!this.#stop.signal.aborted) {
-      try {
-        await clock.sleep(garbageIntervalMs, this.#stop.signal);
-        const freed = await this.collectGarbage();
-        if (freed > 0) logger.info({ freed }, 'removed image data that nothing refers to');
-      } catch (error) {
-        if (!this.#stop.signal.aborted) logger.warn({ err: error }, 'image garbage collection failed');
-      }
-    }
   }
 }
 

@@ -4,7 +4,7 @@
  * nobody's file.
  */
 import { randomUUID } from 'node:crypto';
-import { open, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
+import { access, open, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 /** Whether an error says that a file or directory does not exist. */
@@ -25,6 +25,17 @@ export async function orMissing<T>(promise: Promise<T>): Promise<T | undefined> 
 /** The text of a file, or undefined when there is none. */
 export function readFileIfPresent(path: string): Promise<string | undefined> {
   return orMissing(readFile(path, 'utf8'));
+}
+
+/** Whether there is anything at the path. */
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
 }
 
 /** Syncs a directory, so that names created or removed in it are durable. */

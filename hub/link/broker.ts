@@ -24,7 +24,7 @@ import {
   type Principal,
   type Verdict,
 } from './broker-access.js';
-import type { HubTransport, PublishOptions, TransportHandlers } from './transport.js';
+import type { HubTransport, PublishOptions, ServingPair, TransportHandlers } from './transport.js';
 
 export interface EmbeddedBrokerOptions {
   /** Where to listen; port 0 chooses a free one. */
@@ -96,6 +96,15 @@ export class EmbeddedBroker implements HubTransport {
       this.#servers.push(server);
     }
     handlers.connection(true);
+  }
+
+  useCertificate({ certificate, privateKey }: ServingPair): void {
+    this.#tls?.setSecureContext({
+      cert: certificate,
+      key: privateKey,
+      ca: this.#options.ca.certificate,
+      minVersion: 'TLSv1.2',
+    });
   }
 
   #accepted(socket: Socket): void {

@@ -49,6 +49,10 @@ export class ExternalBroker implements HubTransport {
     this.#options = options;
   }
 
+  useCertificate(): void {
+    // The broker's certificate is the business of whoever runs it.
+  }
+
   /** Resolves at once: a hub starts although its broker is down. */
   async start(handlers: TransportHandlers): Promise<void> {
     this.#running = this.#run(handlers);

@@ -31,7 +31,7 @@ import { Router } from './router.js';
 import { Sender } from './sender.js';
 import { type DeviceSession, SessionBook } from './session.js';
 import { HubStreams } from './streams.js';
-import type { HubTransport } from './transport.js';
+import type { HubTransport, ServingPair } from './transport.js';
 
 /** The embedded broker. */
 export interface EmbeddedOptions {
@@ -76,6 +76,8 @@ export interface HubLink extends AsyncDisposable {
   readonly liveness: LivenessBook;
   /** Serves GET and POST /join. Never rejects. */
   joinHandler(request: IncomingMessage, response: ServerResponse): Promise<void>;
+  /** Shows another certificate to devices that connect from now on. */
+  useCertificate(pair: ServingPair): void;
   /** MQTT addresses that devices are told, `host:port`. */
   readonly addresses: readonly string[];
   /** Devices with a session. */
@@ -249,6 +251,7 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
     streams,
     liveness: presence,
     joinHandler: (request, response) => enrolment.handle(request, response),
+    useCertificate: (pair) => transport.useCertificate(pair),
     get addresses() {
       return addresses();
     },

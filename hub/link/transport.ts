@@ -15,6 +15,12 @@ export interface PublishOptions {
   readonly retain?: boolean;
 }
 
+/** The hub's serving certificate; PEM. */
+export interface ServingPair {
+  readonly certificate: string;
+  readonly privateKey: string;
+}
+
 export interface HubTransport extends AsyncDisposable {
   /** Begins to deliver messages; called once. */
   start(handlers: TransportHandlers): Promise<void>;
@@ -29,6 +35,8 @@ export interface HubTransport extends AsyncDisposable {
   disconnect(device: string): Promise<void>;
   /** Topics below `monitor/` that the broker still holds from earlier runs of the hub. */
   retainedMonitorTopics(): Promise<readonly string[]>;
+  /** Shows another certificate to devices that connect from now on; an external broker has its own. */
+  useCertificate(pair: ServingPair): void;
   /** A device joined or was removed: brokers with a list of devices learn of it. */
   devicesChanged(devices: readonly string[]): Promise<void>;
 }

@@ -1,7 +1,7 @@
 /** A device of `covey up`: where it lives, its join token, and its agent as a child process. */
-import { access, mkdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isMissing, writeFileDurably } from '../../lib/files.js';
+import { exists, writeFileDurably } from '../../lib/files.js';
 import type { Credentials } from '../../lib/https-client.js';
 import { AGENT_MAIN } from '../programs.js';
 import { joinTokens } from '../token.js';
@@ -77,14 +77,4 @@ export function fleetRunDirectory(fleetId: string): string {
 /** tmpfs where there is one, so that it is gone after a reboot like the processes that it describes. */
 function runDirectory({ fleetId, name, dataDir, network }: DevicePlace): string {
   return network === undefined ? join(dataDir, 'run') : join(fleetRunDirectory(fleetId), name);
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch (error) {
-    if (isMissing(error)) return false;
-    throw error;
-  }
 }
