@@ -17,6 +17,7 @@ import { namespaceController } from './namespace/reconcile.js';
 import { podGcController } from './pod-gc/reconcile.js';
 import { replicaSetController } from './replica-set/reconcile.js';
 import { serviceAccountController } from './service-account/reconcile.js';
+import { taintEvictionController } from './taint-eviction/reconcile.js';
 
 export interface ControllersOptions {
   readonly client: Client;
@@ -38,6 +39,7 @@ const CONTROLLERS: ReadonlyArray<
   ['replicaset-controller', replicaSetController],
   ['deployment-controller', deploymentController],
   ['device-lifecycle', deviceLifecycleController],
+  ['taint-eviction-controller', taintEvictionController],
 ];
 
 export function startControllers(options: ControllersOptions): AsyncDisposable {

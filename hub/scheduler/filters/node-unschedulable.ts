@@ -1,7 +1,7 @@
 /** Keeps pods off cordoned nodes, unless they tolerate `node.kubernetes.io/unschedulable`. */
 import type { Taint } from '#protocol/core/v1/node.js';
 import { TAINT } from '#protocol/core/v1/well-known.js';
-import { firstUntolerated } from '../tolerations.js';
+import { firstUntolerated } from '../../client/tolerations.js';
 import { type Filter, NODE_EVENTS } from './filter.js';
 
 const CORDON: Taint = { key: TAINT.unschedulable, effect: 'NoSchedule' };

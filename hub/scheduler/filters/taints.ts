@@ -1,5 +1,5 @@
 /** Keeps pods off nodes with a NoSchedule or NoExecute taint that they do not tolerate; a node that is not Ready always has one. */
-import { firstUntolerated } from '../tolerations.js';
+import { firstUntolerated } from '../../client/tolerations.js';
 import { type Filter, NODE_EVENTS } from './filter.js';
 
 export const taintToleration: Filter = {

@@ -4,11 +4,11 @@
  */
 import type { Pod, TopologySpreadConstraint } from '#protocol/core/v1/pod.js';
 import { matchesSelector, type Selector } from '#protocol/meta/label-selector.js';
+import { firstUntolerated } from '../../client/tolerations.js';
 import type { NodeInfo } from '../node-info.js';
 import { allowsNode } from '../node-selector.js';
 import { termSelector } from '../pod-terms.js';
 import type { Snapshot } from '../snapshot.js';
-import { firstUntolerated } from '../tolerations.js';
 import { type Filter, NODE_EVENTS } from './filter.js';
 
 const SKEWED = ["node(s) didn't match pod topology spread constraints"];

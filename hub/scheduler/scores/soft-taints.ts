@@ -1,5 +1,5 @@
 /** Prefers nodes with fewer PreferNoSchedule taints that the pod does not tolerate. */
-import { tolerates } from '../tolerations.js';
+import { tolerates } from '../../client/tolerations.js';
 import type { Score } from './score.js';
 
 export const softTaints: Score = {
