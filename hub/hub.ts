@@ -42,6 +42,7 @@ import { createLookups } from './registry/lookups.js';
 import { openRegistry } from './registry/open-registry.js';
 import { startScheduler } from './scheduler/scheduler.js';
 import { extraRoutes } from './server/extra-routes.js';
+import type { HealthChecks } from './server/health.js';
 import { startHttpServer } from './server/http-server.js';
 import { pathAuthorizer } from './server/path-access.js';
 import { openLevelStore } from './store/level-store.js';
@@ -170,6 +171,14 @@ async function compose(config: HubConfig, clock: Clock, logger: Logger, stack: A
     }),
   );
 
+  // Alive is who answers; ready is who can also write, reach devices and see everything.
+  let informersSynced = false;
+  addReadiness(api.health, {
+    store: () => store.failure?.message,
+    broker: () => (link.brokerUp ? undefined : 'the broker cannot be reached'),
+    'informer-sync': () => (informersSynced ? undefined : 'the caches are still being filled'),
+  });
+
   // The door.
   const server = stack.use(
     await startHttpServer({
@@ -242,6 +251,7 @@ async function compose(config: HubConfig, clock: Clock, logger: Logger, stack: A
     }),
   );
   await informers.synced();
+  informersSynced = true;
   logger.info({ server: url, version: COVEY_VERSION }, 'hub is ready');
   return {
     server: url,
@@ -279,6 +289,20 @@ async function brokerOptions(
       ? {}
       : { writeAccessList: accessListWriter({ ...accessList, readers: [ADMIN] }) };
   return { external: { ...address, ca, ...own, ...writer } };
+}
+
+/** Adds readiness checks; each tells what is wrong, or undefined. */
+function addReadiness(
+  health: HealthChecks,
+  checks: Readonly<Record<string, () => string | undefined>>,
+): void {
+  for (const [name, trouble] of Object.entries(checks)) {
+    const check = () => {
+      const reason = trouble();
+      if (reason !== undefined) throw new Error(reason);
+    };
+    health.add(name, check, { readinessOnly: true });
+  }
 }
 
 /** Streams for the API before the link exists: the API must be there first, for the link is its client. */

@@ -82,6 +82,8 @@ export interface HubLink extends AsyncDisposable {
   readonly addresses: readonly string[];
   /** Devices with a session. */
   readonly connectedDevices: number;
+  /** Whether the broker serves: it listens, or the hub is connected to the external one. */
+  readonly brokerUp: boolean;
   readonly openStreams: number;
   /** What the link counted, for metrics. */
   counters(): Readonly<Record<string, number>>;
@@ -239,10 +241,12 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
   stack.use(presence.subscribe((device) => nodes.heardAgain(device)));
   await assignments.synced();
   await devices.announce();
+  let brokerUp = false;
   stack.use(transport);
   await transport.start({
     message: (topic, payload) => router.message(topic, payload),
     connection: (up) => {
+      brokerUp = up;
       presence.blind(!up);
       monitor.connection(up);
     },
@@ -254,6 +258,9 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
     useCertificate: (pair) => transport.useCertificate(pair),
     get addresses() {
       return addresses();
+    },
+    get brokerUp() {
+      return brokerUp;
     },
     get connectedDevices() {
       return [...sessions.all()].length;

@@ -3,6 +3,7 @@
  * LevelDB, `VolatileJournal` (memory-store.ts) nowhere.
  */
 import type { Change, StoredEntry } from './change.js';
+import type { StoreError } from './store.js';
 
 /** A change as far as a past snapshot needs it: what it did to which key, without values. */
 export interface Trace {
@@ -13,6 +14,8 @@ export interface Trace {
 }
 
 export interface Journal {
+  /** Why `append` rejects at present; undefined while it does not. */
+  readonly failure: StoreError | undefined;
   /**
    * Makes the changes durable, all or none. Rejects with a StoreError of code DISK_FULL or IO; then none of
    * them will ever show, not after a restart either, and the next append may reuse their revisions. Calls

@@ -69,6 +69,10 @@ export class LevelJournal implements Journal {
     this.#chain = options.chain;
   }
 
+  get failure(): StoreError | undefined {
+    return this.#failure;
+  }
+
   async append(changes: readonly Change[]): Promise<void> {
     const { sealing } = this.#options;
     await this.#write(true, () => {

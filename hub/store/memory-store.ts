@@ -34,6 +34,7 @@ export function createMemoryStore(options: MemoryStoreOptions): Store {
 
 /** Accepts everything at once. All history is in the core's memory, so nothing is ever read back. */
 const volatileJournal: Journal = {
+  failure: undefined,
   append: () => Promise.resolve(),
   read: () => Promise.resolve([]),
   trace: () => Promise.resolve([]),

@@ -9,7 +9,16 @@ import { type CompactionPolicy, Compactor } from './compaction.js';
 import { closed } from './errors.js';
 import { Expiry } from './expiry.js';
 import type { Journal } from './journal.js';
-import type { Encode, Entry, ListOptions, ListResult, Store, WatchBatch, WatchOptions } from './store.js';
+import type {
+  Encode,
+  Entry,
+  ListOptions,
+  ListResult,
+  Store,
+  StoreError,
+  WatchBatch,
+  WatchOptions,
+} from './store.js';
 import type { MakeTombstone } from './values.js';
 import { WritePipeline } from './write-pipeline.js';
 
@@ -77,6 +86,10 @@ export class StoreCore implements Store {
 
   get compactedRevision(): number {
     return this.state.compactedRevision;
+  }
+
+  get failure(): StoreError | undefined {
+    return this.#closing === undefined ? this.#journal.failure : closed();
   }
 
   async get(key: string): Promise<Entry | undefined> {

@@ -84,6 +84,8 @@ export interface Store extends AsyncDisposable {
   readonly revision: number;
   /** The lowest revision from which a watch or a list is still possible. */
   readonly compactedRevision: number;
+  /** Why nothing can be written at present (DISK_FULL, IO, CLOSED); undefined while writes are taken. */
+  readonly failure: StoreError | undefined;
 
   get(key: string): Promise<Entry | undefined>;
   list(options: ListOptions): Promise<ListResult>;

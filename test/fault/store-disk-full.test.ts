@@ -91,6 +91,7 @@ it('refuses writes on a full disk, serves reads, and writes again when there is 
   assert.ok(acknowledged.length > 10 && refused.length === 8);
   assert.equal(store.revision, acknowledged.length);
   await holds(store, acknowledged, refused);
+  assert.equal(store.failure?.code, 'DISK_FULL');
 
   await rm(disk.ballast);
   const before = store.revision;
@@ -103,6 +104,7 @@ it('refuses writes on a full disk, serves reads, and writes again when there is 
     if (first === undefined) await systemClock.sleep(20);
   }
   assert.equal(first, before + 1);
+  assert.equal(store.failure, undefined);
   await holds(store, [...acknowledged, 'again'], refused);
   await store[Symbol.asyncDispose]();
 

@@ -95,6 +95,10 @@ class WholeHub {
   }
 
   async call<T>(method: string, path: string, body?: unknown): Promise<T> {
+    return JSON.parse(await this.text(path, method, body)) as T;
+  }
+
+  async text(path: string, method = 'GET', body?: unknown): Promise<string> {
     const admin = this.#admin;
     if (admin === undefined) throw new TypeError('the hub is not started');
     const answer = await callHub(
@@ -106,7 +110,7 @@ class WholeHub {
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       },
     );
-    return JSON.parse(answer.body.toString()) as T;
+    return answer.body.toString();
   }
 }
 
@@ -165,6 +169,10 @@ test('a pod goes down to its device with a token, its state comes back, and kill
     if (assignment.action === 'run') has[assignment.uid] = assignment.revision;
     else delete has[assignment.uid];
   });
+  await until('the hub is ready', async () => (await hub.text('/readyz')) === 'ok');
+  const ready = await hub.text('/readyz?verbose');
+  for (const check of ['store', 'broker', 'informer-sync'])
+    assert.ok(ready.includes(`[+]${check} ok`), ready);
   link.reportNode(nodeReport);
   await until('the account exists', async () => {
     const answer = await hub.call<{ kind: string }>(
