@@ -35,13 +35,16 @@ export function containerStatus(input: ContainerStatusInput): ContainerStatus {
   const state = stateOf(input, run.ended, running ? live?.state.startedAt : undefined, running);
   // A container that ended and waits to run again shows its end as the last state.
   const last = state.waiting !== undefined && run.ended !== undefined ? run.ended : before;
+  // What was cleared away with its sandbox will not run again: the next number is nobody's.
+  const gone = input.ending && run.container === undefined && run.ended === undefined;
+  const restartCount = gone ? (previous?.restartCount ?? run.attempt) : run.attempt;
   const imageId = run.container?.imageId ?? record?.imageId ?? readyImageId(observed, name);
   return {
     name,
     state,
     lastState: last === undefined ? {} : { terminated: terminated(last, runtimeName) },
     ready: isReady(roled, running, verdict?.ready, run.ended),
-    restartCount: run.attempt,
+    restartCount,
     image: run.container?.image ?? image,
     imageID: imageId ?? previous?.imageID ?? '',
     ...(id !== undefined && { containerID: `${runtimeName}://${id}` }),

@@ -106,6 +106,21 @@ for (const { exitCode, phase, reason } of ENDS)
     assert.equal(first(status)?.restartCount, 0);
   });
 
+test('a pod that was stopped and cleared away has not restarted', () => {
+  const model = new PodModel(desiredPod(ONE));
+  model.settle();
+  const before = statusOf(model);
+  assert.ok(model.desired);
+  const { uid } = model.desired;
+  model.desired = {
+    ...model.desired,
+    removal: { action: 'remove', uid, revision: '', gracePeriodSeconds: 0 },
+  };
+  model.settle();
+  assert.equal(model.forgotten, true);
+  assert.equal(first(statusOf(model, before))?.restartCount, 0);
+});
+
 test('transition times change with a condition and not otherwise', () => {
   const model = new PodModel(desiredPod(ONE));
   const pending = statusOf(model);
