@@ -37,7 +37,7 @@ export async function waitForHub(
   const deadline = systemClock.monotonic() + HUB_TIMEOUT_MS;
   let last = 'it has not written its kubeconfig';
   while (systemClock.monotonic() < deadline) {
-    if (!hub.running) throw new CommandError(`the hub has stopped: ${await hub.lastLines()}`);
+    if (!hub.running) throw new CommandError(`the hub has stopped: ${await hub.lastWords()}`);
     try {
       const credentials = await readCredentials(dataDir);
       const answer = await callHub(credentials, { method: 'GET', path: '/readyz', timeoutMs: 2_000 });

@@ -63,10 +63,10 @@ export class SupervisedChild implements AsyncDisposable {
     return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** The end of its log, for the message of a failure. */
-  async lastLines(): Promise<string> {
-    const text = await readFile(this.#spec.logFile, 'utf8');
-    return text.trim().split('\n').slice(-3).join('\n');
+  /** Why it ended, in its own words: the last line of its log that is for people, not a record of the logger. */
+  async lastWords(): Promise<string> {
+    const lines = (await readFile(this.#spec.logFile, 'utf8')).trim().split('\n');
+    return lines.findLast((line) => !line.startsWith('{')) ?? lines.at(-1) ?? '';
   }
 
   /** SIGTERM, then SIGKILL when the time is over, then the clean-up. Resolves when nothing runs any more. */
