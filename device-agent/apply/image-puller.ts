@@ -176,8 +176,8 @@ export class ImagePuller {
       retryAt: now + backoffDelay(BACKOFF, failures, random),
       failures: failures + 1,
     });
-    events('Warning', 'Failed', `Failed to pull image "${reference}": ${message}`);
+    if (reason === 'ErrImageNeverPull') events('Warning', reason, message);
+    else events('Warning', 'Failed', `Failed to pull image "${reference}": ${message}`);
     events('Warning', 'Failed', `Error: ${reason}`);
-    if (failures > 0) events('Normal', 'BackOff', `Back-off pulling image "${reference}"`);
   }
 }

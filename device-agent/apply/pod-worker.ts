@@ -22,6 +22,7 @@ import { type Executor, OutdatedStepError } from './executor.js';
 import type { PodContext } from './pod-context.js';
 import { probeContainers } from './probe-containers.js';
 import { failureEvent, stepFailure } from './step-failure.js';
+import { WaitEvents } from './wait-events.js';
 
 /** Rounds without a pause after which something must be wrong: the pod then waits a second. */
 const MAX_ROUNDS = 200;
@@ -57,6 +58,7 @@ export class PodWorker implements AsyncDisposable {
   #dirty = false;
   #running: Promise<void> | undefined;
   #timer: Timer | undefined;
+  readonly #waits = new WaitEvents();
   #published = false;
   #stopped = false;
 
@@ -174,6 +176,11 @@ export class PodWorker implements AsyncDisposable {
     if (facts === undefined) return;
     this.#published = true;
     this.#options.reporter.update(facts);
+    const pod = desired?.run?.pod;
+    if (pod === undefined || made.steps.length > 0) return;
+    this.#waits.look(made.waiting, pod, (container, type, reason, message) =>
+      this.#event(desired, container, type, reason, message),
+    );
   }
 
   /** The pod's report, kept for the next agent when it changed; undefined for a pod of which only its end is wanted. */

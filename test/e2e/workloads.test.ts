@@ -172,7 +172,10 @@ describe('workloads', { skip: whyNoFleet() ?? false }, () => {
       crash?.state.waiting?.message ?? '',
       /^back-off \d+s restarting failed container=main pod=crash_default\([-0-9a-f]+\)$/,
     );
-    assert.match(await kubectl('describe', 'pod', 'crash'), /Message:\s+because/);
+    assert.match(
+      await kubectl('describe', 'pod', 'crash'),
+      /Message:\s+because[\s\S]*Warning\s+BackOff.*Back-off restarting failed container main in pod crash_default/,
+    );
     await kubectl('delete', 'pod', 'again', 'never', 'crash', WAIT);
   });
 

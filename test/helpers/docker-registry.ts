@@ -1,4 +1,4 @@
-/** Debian's docker-registry on a free port of the loopback, with its own temporary storage. */
+/** Debian's docker-registry on a free port, of the loopback unless told otherwise, with temporary storage. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -16,32 +16,48 @@ export interface TestRegistry extends AsyncDisposable {
   readonly url: string;
   /** '127.0.0.1:<port>', for image references. */
   readonly host: string;
+  /** Directory of its blobs and manifests. */
+  readonly storage: string;
 }
 
-export async function startRegistry(): Promise<TestRegistry> {
+export interface RegistryOptions {
+  /** Address to listen on. */
+  readonly address?: string;
+  /** Storage of another registry to show; it stays when this one ends. */
+  readonly storage?: string;
+  /** A line of an htpasswd file (bcrypt): only this user may pull and push. */
+  readonly htpasswd?: string;
+}
+
+export async function startRegistry(options: RegistryOptions = {}): Promise<TestRegistry> {
   const root = await mkdtemp(join(tmpdir(), 'covey-registry-'));
+  const storage = options.storage ?? join(root, 'data');
   const port = await freePort();
-  const host = `127.0.0.1:${port}`;
+  const host = `${options.address ?? '127.0.0.1'}:${port}`;
+  if (options.htpasswd !== undefined) await writeFile(join(root, 'htpasswd'), `${options.htpasswd}\n`);
+  const auth =
+    options.htpasswd === undefined ? '' : `auth: {htpasswd: {realm: test, path: ${root}/htpasswd}}\n`;
   await writeFile(
     join(root, 'config.yml'),
     `version: 0.1
 log: {level: error}
-storage: {filesystem: {rootdirectory: ${root}/data}}
+storage: {filesystem: {rootdirectory: ${storage}}}
 http: {addr: '${host}'}
-`,
+${auth}`,
   );
   const child = spawn(PROGRAM, ['serve', join(root, 'config.yml')], { stdio: 'ignore' });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const url = `http://${host}`;
   for (let attempt = 0; ; attempt += 1) {
     const answer = await fetch(`${url}/v2/`).catch(() => undefined);
-    if (answer?.ok) break;
+    if (answer?.ok || answer?.status === 401) break;
     if (attempt > 200) throw new Error('docker-registry did not start');
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
   return {
     url,
     host,
+    storage,
     async [Symbol.asyncDispose]() {
       child.kill('SIGKILL');
       await ended;

@@ -23,7 +23,7 @@ export interface FaultProxy extends AsyncDisposable {
   fault: (incoming: IncomingMessage) => Fault | undefined;
 }
 
-export async function startFaultProxy(target: string): Promise<FaultProxy> {
+export async function startFaultProxy(target: string, listen = '127.0.0.1'): Promise<FaultProxy> {
   const requests: FaultProxy['requests'] = [];
   const server = createServer((incoming, outgoing) => {
     requests.push({
@@ -63,9 +63,9 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     });
     incoming.pipe(upstream);
   };
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(0, listen, resolve));
   const address = server.address();
-  const host = `127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
+  const host = `${listen}:${typeof address === 'object' && address !== null ? address.port : 0}`;
   const proxy: FaultProxy = {
     url: `http://${host}`,
     host,

@@ -63,6 +63,7 @@ export function deviceChild(place: DevicePlace, server: string, options: UpOptio
     options.logLevel,
     '--stop-pods-on-exit',
     '--exit-with-parent',
+    ...(options.plainRegistries === undefined ? [] : ['--plain-registries', options.plainRegistries]),
     ...(options.hollow ? ['--hollow'] : []),
   ];
   const logFile = join(options.dataDir, 'logs', `${name}.log`);

@@ -27,6 +27,11 @@ const OPTIONS: Options = {
   'mqtt-listen': { type: 'string', value: 'HOST:PORT', help: 'embedded broker', default: '127.0.0.1:8883' },
   devices: { type: 'string', value: 'N', help: 'devices on this machine', default: '1' },
   hollow: { type: 'boolean', help: 'devices only pretend to run containers (the default when not root)' },
+  'plain-registries': {
+    type: 'string',
+    value: 'HOST:PORT,…',
+    help: 'image registries that the devices speak to without TLS',
+  },
   'log-level': { type: 'string', value: 'LEVEL', help: 'debug, info, warn, error', default: 'info' },
 };
 const MAX_DEVICES = 200;
@@ -38,6 +43,7 @@ export interface UpOptions {
   readonly mqttListen: { readonly host: string; readonly port: number };
   readonly devices: number;
   readonly hollow: boolean;
+  readonly plainRegistries: string | undefined;
   readonly logLevel: string;
 }
 
@@ -78,6 +84,7 @@ async function optionsFrom(args: Arguments, { err }: Output): Promise<UpOptions>
     mqttListen: parseAddress(args.text('mqtt-listen') ?? '', 'mqtt-listen'),
     devices: parseCount(args.text('devices') ?? '', 'devices', 0, MAX_DEVICES),
     hollow: args.flag('hollow') || missing.length > 0,
+    plainRegistries: args.text('plain-registries'),
     logLevel: args.text('log-level') ?? 'info',
   };
 }
