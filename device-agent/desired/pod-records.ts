@@ -17,7 +17,7 @@ import {
 } from '../lib/state-dir.js';
 
 /** How one run of a container ended. Times in milliseconds since the epoch. */
-export const terminationSchema = z.object({
+const terminationSchema = z.object({
   exitCode: z.number().int(),
   reason: z.string(),
   message: z.string().optional(),
@@ -27,7 +27,7 @@ export const terminationSchema = z.object({
 });
 export type Termination = z.infer<typeof terminationSchema>;
 
-export const containerRecordSchema = z.object({
+const containerRecordSchema = z.object({
   /** The run that is due or under way; also the restart count. */
   attempt: z.number().int().nonnegative(),
   /** Crashes in a row, for the back-off. */
@@ -41,7 +41,7 @@ export const containerRecordSchema = z.object({
 });
 export type ContainerRecord = z.infer<typeof containerRecordSchema>;
 
-export const podRecordSchema = z.object({
+const podRecordSchema = z.object({
   containers: z.record(z.string(), containerRecordSchema),
   /** The pod has ended for good; it never starts again. */
   over: z
@@ -55,7 +55,7 @@ export const podRecordSchema = z.object({
 export type PodRecord = z.infer<typeof podRecordSchema>;
 
 const SUFFIX = '.json';
-export const EMPTY_RECORD: PodRecord = { containers: {} };
+const EMPTY_RECORD: PodRecord = { containers: {} };
 
 export class PodRecords {
   readonly #directory: string;

@@ -44,7 +44,7 @@ const configSchema = z.object({
 });
 export type ImageConfig = z.infer<typeof configSchema>;
 
-export const MEDIA_TYPES = {
+const MEDIA_TYPES = {
   index: 'application/vnd.oci.image.index.v1+json',
   manifest: 'application/vnd.oci.image.manifest.v1+json',
   dockerList: 'application/vnd.docker.distribution.manifest.list.v2+json',

@@ -15,7 +15,7 @@ export function coalesceReports(older: PodReport, newer: PodReport): PodReport {
   };
 }
 
-export function mergeEvents(events: readonly ReportedEvent[]): ReportedEvent[] {
+function mergeEvents(events: readonly ReportedEvent[]): ReportedEvent[] {
   const merged = new Map<string, ReportedEvent>();
   for (const event of events) {
     const key = [event.type, event.reason, event.fieldPath, event.message].join('\0');

@@ -10,7 +10,7 @@ import { syncDirectory } from '../lib/atomic-file.js';
 import { orMissing } from '../lib/errno.js';
 
 /** Where the hub is; kept from joining, so that a device starts without asking anybody. */
-export const hubAddressSchema = z.object({
+const hubAddressSchema = z.object({
   /** Name of this device, as in its certificate. */
   device: z.string().min(1),
   /** MQTT addresses `host:port`, in order of preference. */

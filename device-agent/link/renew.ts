@@ -24,7 +24,7 @@ const CHECK_EVERY_MS = 6 * 3600_000;
 const FIRST_CHECK_MS = 60_000;
 
 /** Whether two thirds of a certificate's life are over at `now` (milliseconds since the epoch). */
-export function isDue(certificate: string, now: number): boolean {
+function isDue(certificate: string, now: number): boolean {
   const leaf = new X509Certificate(certificate);
   const from = Date.parse(leaf.validFrom);
   const to = Date.parse(leaf.validTo);

@@ -4,10 +4,10 @@
  */
 import type { Termination } from '../desired/pod-records.js';
 
-export const INITIAL_BACKOFF_MS = 10_000;
-export const MAX_BACKOFF_MS = 300_000;
+const INITIAL_BACKOFF_MS = 10_000;
+const MAX_BACKOFF_MS = 300_000;
 /** A run at least this long ends a row of crashes. */
-export const RESET_AFTER_MS = 600_000;
+const RESET_AFTER_MS = 600_000;
 
 /** Crashes in a row, this end included. `streak`: before this run. */
 export function nextStreak(streak: number, ended: Termination): number {

@@ -8,7 +8,7 @@ import { isLive, type ObservedContainer, type ObservedPod, type StopReason } fro
 import type { PlanDraft } from './draft.js';
 
 /** A container gets this long between stop signal and kill even when its preStop hook used up the grace. */
-export const MINIMUM_GRACE_MS = 2_000;
+const MINIMUM_GRACE_MS = 2_000;
 /** A grace that ends earlier by less than this is the same grace, seen a moment later. */
 const SHORTER_BY_MS = 250;
 /** A kill that has had no effect is sent again after this long. */

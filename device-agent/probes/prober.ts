@@ -5,7 +5,7 @@
  *
  * Bounded: one action per probe at a time, each with the probe's timeout. Disposal ends all of them.
  */
-import type { Container, Probe } from '#protocol/core/v1/pod.js';
+import type { Probe } from '#protocol/core/v1/pod.js';
 import type { Clock, Timer } from '#protocol/lib/clock.js';
 import type { ProbeVerdict } from '../observe/observed.js';
 import { initialProbeState, nextProbeState, type ProbeState } from './probe-state.js';
@@ -155,15 +155,6 @@ class ContainerWatch implements Disposable {
     for (const timer of this.#timers.values()) timer.cancel();
     this.#timers.clear();
   }
-}
-
-/** Whether a container has anything to probe. */
-export function hasProbes(container: Container): boolean {
-  return (
-    container.startupProbe !== undefined ||
-    container.livenessProbe !== undefined ||
-    container.readinessProbe !== undefined
-  );
 }
 
 function periodMs(probe: Probe): number {

@@ -147,7 +147,7 @@ async function connect(
 }
 
 /** A port by number or by the name that the container gives it. */
-export function resolvePort(port: string | number, container: Container): number {
+function resolvePort(port: string | number, container: Container): number {
   if (typeof port === 'number') return port;
   const named = container.ports?.find((one) => one.name === port)?.containerPort;
   const value = named ?? Number(port);

@@ -85,7 +85,7 @@ function readyImageId(observed: ObservedPod, name: string): string | undefined {
   return progress?.state === 'ready' ? progress.image.imageId : undefined;
 }
 
-export function terminated(
+function terminated(
   end: Termination,
   runtimeName: string,
 ): NonNullable<ContainerStatus['state']['terminated']> {

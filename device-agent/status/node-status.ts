@@ -16,16 +16,16 @@ export interface Pressure {
   readonly processLimit: number;
 }
 
-export const MIN_MEMORY_AVAILABLE_BYTES = 50 * 1024 ** 2;
-export const MIN_DISK_FREE_SHARE = 0.1;
-export const MIN_INODES_FREE_SHARE = 0.05;
+const MIN_MEMORY_AVAILABLE_BYTES = 50 * 1024 ** 2;
+const MIN_DISK_FREE_SHARE = 0.1;
+const MIN_INODES_FREE_SHARE = 0.05;
 /** Images are collected before the disk is under pressure, and until this share is free. */
 export const COLLECT_BELOW_FREE_SHARE = 0.15;
 export const COLLECT_UNTIL_FREE_SHARE = 0.2;
 const MAX_PROCESS_SHARE = 0.9;
 const MAX_IMAGES = 50;
 
-export function isDiskTight(pressure: Pressure): boolean {
+function isDiskTight(pressure: Pressure): boolean {
   const share = pressure.diskAvailableBytes / Math.max(1, pressure.diskTotalBytes);
   return share < MIN_DISK_FREE_SHARE || pressure.inodesFreeShare < MIN_INODES_FREE_SHARE;
 }

@@ -9,12 +9,12 @@ import { orMissing } from '../lib/errno.js';
 import type { ContainerState } from '../runtime/runtime.js';
 
 /** Most bytes of a termination message. */
-export const MAX_TERMINATION_MESSAGE_BYTES = 4096;
+const MAX_TERMINATION_MESSAGE_BYTES = 4096;
 /** Most bytes and lines of a log that stand in for one. */
-export const MAX_FALLBACK_LOG_BYTES = 2048;
-export const MAX_FALLBACK_LOG_LINES = 80;
+const MAX_FALLBACK_LOG_BYTES = 2048;
+const MAX_FALLBACK_LOG_LINES = 80;
 
-export function terminationReason(state: ContainerState): string {
+function terminationReason(state: ContainerState): string {
   if (state.oomKilled) return 'OOMKilled';
   if (state.startedAt === undefined) return 'ContainerCannotRun';
   return state.exitCode === 0 ? 'Completed' : 'Error';

@@ -48,7 +48,7 @@ function sinceOf(open: LogsOpen, now: number): { since?: number } {
 }
 
 /** Where a followed log goes on when a run's log is at its end. */
-export function followOn(
+function followOn(
   pods: PodDirectory,
   { podUid, container }: { podUid: string; container: string },
   firstAttempt: number,

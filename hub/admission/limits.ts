@@ -7,7 +7,7 @@ import { type FieldError, invalid, tooMany } from '#protocol/meta/field-error.js
 import { ApiError } from '#protocol/meta/status.js';
 import type { ValidatingPlugin } from './plugin.js';
 
-export const LIMITS = {
+const LIMITS = {
   /** Containers and init containers of one pod together. */
   containers: 64,
   volumes: 128,

@@ -10,7 +10,7 @@ import type { Clock } from '#protocol/lib/clock.js';
 import { ApiError } from '#protocol/meta/status.js';
 import type { AdmissionAttributes, MutatingPlugin, ValidatingPlugin } from './plugin.js';
 
-export const DEFAULT_SERVICE_ACCOUNT = 'default';
+const DEFAULT_SERVICE_ACCOUNT = 'default';
 const WAIT_STEP_MS = 50;
 const WAIT_STEPS = 20;
 

@@ -13,7 +13,7 @@ import { NO_QUERY, QueryParams } from './query.js';
 import { parseRequestInfo, type RequestInfo } from './request-info.js';
 
 /** Largest request body in bytes, as in Kubernetes. */
-export const MAX_BODY_BYTES = 3 * 1024 * 1024;
+const MAX_BODY_BYTES = 3 * 1024 * 1024;
 /** How much of a body that is too large is read and dropped before the answer. */
 const MAX_DISCARD_BYTES = 64 * 1024 * 1024;
 const MAX_WARNINGS = 16;

@@ -68,7 +68,7 @@ async function outcomeOf(peer: StreamPeer): Promise<StreamResult> {
 }
 
 /** The Status of the error channel; clients read the exit code from its causes. */
-export function statusOf(result: StreamResult) {
+function statusOf(result: StreamResult) {
   const head = { kind: 'Status', apiVersion: 'v1', metadata: {} };
   switch (result.outcome) {
     case 'ok':

@@ -4,8 +4,6 @@ import type { Indexes } from './indexer.js';
 
 /** Objects by the uid of the owner that controls them. */
 export const BY_CONTROLLER = 'controller';
-/** Objects by namespace. */
-export const BY_NAMESPACE = 'namespace';
 /** Pods by the node that they are bound to; '' for those that are not. */
 export const BY_NODE = 'node';
 
@@ -14,10 +12,6 @@ export const byController: Indexes<KubernetesObject> = {
     const owner = controllerOf(object);
     return owner === undefined ? [] : [owner.uid];
   },
-};
-
-export const byNamespace: Indexes<KubernetesObject> = {
-  [BY_NAMESPACE]: (object) => [object.metadata.namespace ?? ''],
 };
 
 export const byNode: Indexes<KubernetesObject & { spec?: { nodeName?: string | undefined } | undefined }> = {

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Arguments, Option } from '../lib/arguments.js';
 
-export const SERVICE_DATA = '/var/lib/covey';
+const SERVICE_DATA = '/var/lib/covey';
 export const LOCAL_DATA = './.covey';
 
 export const dataOption: Option = {

@@ -54,7 +54,7 @@ export async function removeBlob(
 }
 
 /** undefined: no range, or one that may be ignored. */
-export function parseRange(
+function parseRange(
   header: string | undefined,
   size: number,
 ): { start: number; end: number } | 'unsatisfiable' | undefined {

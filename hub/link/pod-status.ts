@@ -23,7 +23,7 @@ export function judgeReport(pod: Pod, report: PodReport): ReportVerdict {
   return sameJson(status, current) ? { verdict: 'same' } : { verdict: 'write', status };
 }
 
-export function mergeStatus(current: PodStatus, reported: PodStatus): PodStatus {
+function mergeStatus(current: PodStatus, reported: PodStatus): PodStatus {
   const { qosClass, startTime, observedGeneration } = current;
   return {
     ...(qosClass === undefined ? {} : { qosClass }),

@@ -16,7 +16,7 @@ import { sameJson } from '../lib/same-json.js';
 import type { Registry, RequestScope, ResourceStorage, Transform } from './resource-storage.js';
 import { systemScope } from './storage-feed.js';
 
-export const SYSTEM_NAMESPACES = [
+const SYSTEM_NAMESPACES = [
   NAMESPACE.default,
   NAMESPACE.system,
   NAMESPACE.public,

@@ -3,6 +3,7 @@
  * deletionTimestamp set; gracefully, with deletionTimestamp in the future until the grace period is cut to
  * zero by whoever runs the object. `planDeletion` decides, purely; `deleteObject` does it.
  */
+import { FINALIZER } from '#protocol/core/v1/well-known.js';
 import type { KubernetesObject } from '#protocol/meta/object-meta.js';
 import { ApiError } from '#protocol/meta/status.js';
 import { formatTime, parseTime } from '#protocol/meta/time.js';
@@ -17,8 +18,6 @@ import { hasStoreCode, readEntry, toApiError } from './store-errors.js';
 import { isReadyToGo } from './update.js';
 
 const MAX_ATTEMPTS = 32;
-export const FINALIZER_ORPHAN = 'orphan';
-export const FINALIZER_FOREGROUND = 'foregroundDeletion';
 
 export interface Deleted {
   readonly value: StoredValue;
@@ -59,7 +58,7 @@ export async function deleteObject(
 }
 
 /** 'go' to remove the object now, the object as it should be stored, or `current` itself for no change. */
-export function planDeletion(
+function planDeletion(
   context: ResourceContext,
   current: Readonly<KubernetesObject>,
   options: StorageDeleteOptions,
@@ -97,9 +96,11 @@ function finalizersFor(
   policy: StorageDeleteOptions['propagationPolicy'],
 ): string[] {
   if (policy === undefined) return [...finalizers];
-  const others = finalizers.filter((name) => name !== FINALIZER_ORPHAN && name !== FINALIZER_FOREGROUND);
-  if (policy === 'Orphan') return [...others, FINALIZER_ORPHAN];
-  if (policy === 'Foreground') return [...others, FINALIZER_FOREGROUND];
+  const others = finalizers.filter(
+    (name) => name !== FINALIZER.orphan && name !== FINALIZER.foregroundDeletion,
+  );
+  if (policy === 'Orphan') return [...others, FINALIZER.orphan];
+  if (policy === 'Foreground') return [...others, FINALIZER.foregroundDeletion];
   return others;
 }
 

@@ -6,7 +6,7 @@ import type { NodeSelectorRequirement, NodeSelectorTerm, Pod } from '#protocol/c
 import { matchesSelector } from '#protocol/meta/label-selector.js';
 import type { NodeInfo } from './node-info.js';
 
-export function matchesAnyTerm(terms: readonly NodeSelectorTerm[], node: NodeInfo): boolean {
+function matchesAnyTerm(terms: readonly NodeSelectorTerm[], node: NodeInfo): boolean {
   return terms.some((term) => matchesTerm(term, node));
 }
 

@@ -11,7 +11,7 @@ export interface ExtraRoutes {
   readonly backup: Route;
 }
 
-export const JOIN_PATH = '/join';
+const JOIN_PATH = '/join';
 
 /** Routes never reject; each answers its own failures. */
 export function extraRoutes(routes: ExtraRoutes): (path: string) => RequestHandler | undefined {

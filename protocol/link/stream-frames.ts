@@ -12,10 +12,10 @@
 import { z } from 'zod';
 import { type StreamOpen, type StreamResult, streamOpenSchema, streamResultSchema } from './stream.js';
 
-export const FRAME_HEADER_BYTES = 6;
+const FRAME_HEADER_BYTES = 6;
 /** Most data bytes in one frame; larger writes are split. */
 export const MAX_FRAME_DATA = 16 * 1024;
-export const MAX_FRAME_BYTES = 64 * 1024 + FRAME_HEADER_BYTES;
+const MAX_FRAME_BYTES = 64 * 1024 + FRAME_HEADER_BYTES;
 const MAX_SEQUENCE = 0xffff_ffff;
 
 export type WireFrame =

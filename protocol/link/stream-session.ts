@@ -44,7 +44,7 @@ export const STREAM_LIMITS: StreamLimits = {
 };
 
 /** What a frame costs beside its data: tiny frames must not flood a broker within the window. */
-export const FRAME_OVERHEAD_COST = 256;
+const FRAME_OVERHEAD_COST = 256;
 
 export type StreamFailureCode =
   | 'gap'

@@ -76,7 +76,7 @@ export function formatFieldSelector(selector: FieldSelector): string {
 }
 
 /** Text of a field by its dotted path; '' when absent. Lists of objects with `ip` yield their first. */
-export function fieldValue(object: KubernetesObject, field: string): string {
+function fieldValue(object: KubernetesObject, field: string): string {
   return fieldReader(field)(object);
 }
 

@@ -21,8 +21,6 @@ export interface Requirement {
 /** Matches all labels when empty. */
 export type Selector = readonly Requirement[];
 
-export const EVERYTHING: Selector = [];
-
 type Labels = Readonly<Record<string, string>>;
 
 function holds(requirement: Requirement, labels: Labels): boolean {

@@ -10,10 +10,3 @@ export const listMetaSchema = struct('io.k8s.apimachinery.pkg.apis.meta.v1.ListM
   shardInfo: struct('io.k8s.apimachinery.pkg.apis.meta.v1.ShardInfo', { selector: z.string() }).optional(),
 });
 export type ListMeta = z.infer<typeof listMetaSchema>;
-
-export interface KubernetesList<T> {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly metadata: ListMeta;
-  readonly items: readonly T[];
-}

@@ -5,7 +5,6 @@ const SUBDOMAIN_PATTERN = `${LABEL_PATTERN}(\\.${LABEL_PATTERN})*`;
 const LABEL_1035_PATTERN = '[a-z]([-a-z0-9]*[a-z0-9])?';
 const QUALIFIED_PATTERN = '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]';
 const VALUE_PATTERN = `(${QUALIFIED_PATTERN})?`;
-const ENV_NAME_PATTERN = '[-._a-zA-Z][-._a-zA-Z0-9]*';
 const RELAXED_ENV_PATTERN = /^[ -<>-~]+$/;
 const CONFIG_KEY_PATTERN = '[-._a-zA-Z0-9]+';
 
@@ -14,7 +13,6 @@ const SUBDOMAIN = new RegExp(`^${SUBDOMAIN_PATTERN}$`);
 const LABEL_1035 = new RegExp(`^${LABEL_1035_PATTERN}$`);
 const QUALIFIED = new RegExp(`^${QUALIFIED_PATTERN}$`);
 const VALUE = new RegExp(`^${VALUE_PATTERN}$`);
-const ENV_NAME = new RegExp(`^${ENV_NAME_PATTERN}$`);
 const CONFIG_KEY = new RegExp(`^${CONFIG_KEY_PATTERN}$`);
 
 const MAX_LABEL = 63;
@@ -137,11 +135,6 @@ export const checkEnvName: NameCheck = (value) =>
     ? []
     : ["a valid environment variable name must consist only of printable ASCII characters other than '='"];
 
-/** Whether a key of a ConfigMap or Secret can become an environment variable. */
-export function isEnvName(value: string): boolean {
-  return ENV_NAME.test(value) && value !== '.' && !value.startsWith('..');
-}
-
 /** Keys of ConfigMaps and Secrets; they become file names. */
 export const checkConfigKey: NameCheck = (value) => {
   const problems: string[] = [];
@@ -188,13 +181,4 @@ export function generateName(base: string, random: () => number): string {
     suffix += SUFFIX_ALPHABET[Math.floor(random() * SUFFIX_ALPHABET.length)];
   }
   return `${base.slice(0, MAX_GENERATED_BASE)}${suffix}`;
-}
-
-/** Any text in the alphabet of generated names, as pod-template-hash is written. */
-export function safeEncode(text: string): string {
-  let encoded = '';
-  for (let index = 0; index < text.length; index++) {
-    encoded += SUFFIX_ALPHABET[text.charCodeAt(index) % SUFFIX_ALPHABET.length];
-  }
-  return encoded;
 }

@@ -12,7 +12,7 @@ import {
 import type { KubernetesObject, OwnerReference } from './object-meta.js';
 
 /** All annotations of an object together, keys and values, in bytes. */
-export const MAX_ANNOTATIONS_BYTES = 256 * 1024;
+const MAX_ANNOTATIONS_BYTES = 256 * 1024;
 
 const NAME_CHECKS = {
   subdomain: checkDns1123Subdomain,

@@ -57,7 +57,6 @@ export const templateMetaSchema = struct(`${META}.ObjectMeta`, {
   uid: z.string().optional(),
   ...metaShape,
 });
-export type TemplateMeta = z.infer<typeof templateMetaSchema>;
 
 /** What every object of every kind has. */
 export interface KubernetesObject {

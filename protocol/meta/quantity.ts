@@ -80,7 +80,7 @@ function capped(nanos: bigint): bigint {
 }
 
 /** The shortest exact form in the quantity's own format, as Kubernetes writes it. */
-export function formatQuantity(quantity: Quantity): string {
+function formatQuantity(quantity: Quantity): string {
   const { nanos, format } = quantity;
   if (nanos === 0n) return '0';
   const negative = nanos < 0n;

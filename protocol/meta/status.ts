@@ -272,5 +272,3 @@ export const isConflict = (error: unknown): boolean => hasReason(error, 'Conflic
 export const isInvalid = (error: unknown): boolean => hasReason(error, 'Invalid');
 export const isForbidden = (error: unknown): boolean => hasReason(error, 'Forbidden');
 export const isGone = (error: unknown): boolean => hasReason(error, 'Expired', 'Gone');
-export const isTooManyRequests = (error: unknown): boolean => hasReason(error, 'TooManyRequests');
-export const isTimeout = (error: unknown): boolean => hasReason(error, 'Timeout', 'ServerTimeout');

@@ -1,18 +1,9 @@
-/** Names of types: group, version, kind and group, version, resource; and `apiVersion` texts. */
+/** Group and version of a type, and the `apiVersion` texts that name both. */
 
 export interface GroupVersion {
   /** '' for core. */
   readonly group: string;
   readonly version: string;
-}
-
-export interface GroupVersionKind extends GroupVersion {
-  readonly kind: string;
-}
-
-export interface GroupVersionResource extends GroupVersion {
-  /** Plural, lower case. */
-  readonly resource: string;
 }
 
 /** 'v1' for core, 'apps/v1' otherwise. */
@@ -26,9 +17,4 @@ export function parseApiVersion(apiVersion: string): GroupVersion | undefined {
   if (slash === -1) return { group: '', version: apiVersion };
   if (apiVersion.indexOf('/', slash + 1) !== -1) return undefined;
   return { group: apiVersion.slice(0, slash), version: apiVersion.slice(slash + 1) };
-}
-
-/** 'pods' or 'deployments.apps', as messages name resources. */
-export function formatGroupResource(group: string, resource: string): string {
-  return group === '' ? resource : `${resource}.${group}`;
 }

@@ -19,7 +19,7 @@ export function authorizationFilter({ authorizer }: Pick<ChainParts, 'authorizer
   };
 }
 
-export function attributesOf(request: ApiRequest): Attributes {
+function attributesOf(request: ApiRequest): Attributes {
   const { info, user } = request;
   if (info.kind === 'path') return { kind: 'path', user, verb: info.verb, path: info.path };
   const { verb, group, version, resource, subresource, namespace, name } = info;

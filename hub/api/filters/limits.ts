@@ -27,7 +27,7 @@ export interface LimitOptions {
   readonly maxLongRunningPerUser: number;
 }
 
-export const DEFAULT_LIMITS: LimitOptions = {
+const DEFAULT_LIMITS: LimitOptions = {
   perUserRate: 2_000,
   perUserBurst: 4_000,
   anonymousRate: 100,

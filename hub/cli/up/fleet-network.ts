@@ -66,7 +66,7 @@ export async function createFleetNetwork(options: FleetNetworkOptions): Promise<
   }
 }
 
-export function namespaceOf(fleetId: string, device: string): string {
+function namespaceOf(fleetId: string, device: string): string {
   return `covey-${fleetId}-${device}`;
 }
 

@@ -15,7 +15,7 @@ const HUB_TIMEOUT_MS = 60_000;
 const DEVICES_TIMEOUT_MS = 90_000;
 const BUSYBOX_PLACES = ['/bin/busybox', '/usr/bin/busybox'];
 
-export const TINY_IMAGE = { repository: 'hello', tag: 'latest' } as const;
+const TINY_IMAGE = { repository: 'hello', tag: 'latest' } as const;
 
 const nodesSchema = z.object({
   items: z.array(

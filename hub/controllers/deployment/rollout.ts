@@ -45,7 +45,7 @@ export function scaleSizes(
 }
 
 /** Whether a set has taken over entirely. */
-export function isSaturated(deployment: Deployment, set: ReplicaSet): boolean {
+function isSaturated(deployment: Deployment, set: ReplicaSet): boolean {
   const { replicas } = deployment.spec;
   const desired = Number(set.metadata.annotations?.[ANNOTATION.deploymentDesiredReplicas]);
   return (

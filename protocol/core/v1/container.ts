@@ -78,7 +78,7 @@ export const containerRestartRuleSchema = struct(`${CORE}.ContainerRestartRule`,
   }).optional(),
 });
 
-export const IMAGE_PULL_POLICIES = ['Always', 'IfNotPresent', 'Never'] as const;
+const IMAGE_PULL_POLICIES = ['Always', 'IfNotPresent', 'Never'] as const;
 
 const containerShape = {
   name: z.string(),

@@ -8,7 +8,7 @@ import { SECRET_TYPES, type Secret } from './secret.js';
 import { ANNOTATION } from './well-known.js';
 
 /** All values of one ConfigMap or Secret together, in bytes. */
-export const MAX_DATA_BYTES = 1024 * 1024;
+const MAX_DATA_BYTES = 1024 * 1024;
 
 export function validateConfigMap(configMap: ConfigMap): FieldError[] {
   const errors: FieldError[] = [];

@@ -4,12 +4,12 @@ import { type FieldError, invalid } from '../../meta/field-error.js';
 const V4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 const GROUP = /^[0-9a-fA-F]{1,4}$/;
 
-export function isIpv4(text: string): boolean {
+function isIpv4(text: string): boolean {
   return V4.test(text);
 }
 
 /** RFC 4291 text forms, an embedded IPv4 tail included; no zone. */
-export function isIpv6(text: string): boolean {
+function isIpv6(text: string): boolean {
   if (!text.includes(':')) return false;
   const halves = text.split('::');
   if (halves.length > 2) return false;

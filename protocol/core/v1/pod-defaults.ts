@@ -61,7 +61,7 @@ function resourceDefaults(resources: ResourceRequirements): void {
 }
 
 /** Always for the tag `latest` or none at all; IfNotPresent for any other tag or a digest. */
-export function pullPolicyOf(image: string): 'Always' | 'IfNotPresent' {
+function pullPolicyOf(image: string): 'Always' | 'IfNotPresent' {
   if (image.includes('@')) return 'IfNotPresent';
   const colon = image.indexOf(':', image.lastIndexOf('/') + 1);
   const tag = colon === -1 ? 'latest' : image.slice(colon + 1);

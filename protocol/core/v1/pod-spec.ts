@@ -24,7 +24,7 @@ export const podDNSConfigSchema = struct(`${CORE}.PodDNSConfig`, {
   ).optional(),
 });
 
-export const RESTART_POLICIES = ['Always', 'OnFailure', 'Never'] as const;
+const RESTART_POLICIES = ['Always', 'OnFailure', 'Never'] as const;
 
 export const podSpecSchema = struct(`${CORE}.PodSpec`, {
   volumes: listMap(volumeSchema, ['name'], { retainKeys: true }).optional(),

@@ -47,8 +47,7 @@ const podVolumeHealthSchema = struct(`${CORE}.PodVolumeHealth`, {
   lastTransitionTime: time().optional(),
 });
 
-export const POD_PHASES = ['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown'] as const;
-export type PodPhase = (typeof POD_PHASES)[number];
+const POD_PHASES = ['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown'] as const;
 
 export const podStatusSchema = struct(`${CORE}.PodStatus`, {
   observedGeneration: int64().optional(),

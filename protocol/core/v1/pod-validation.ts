@@ -40,7 +40,7 @@ export function validatePodTemplate(template: PodTemplateSpec, field: string): F
   return errors;
 }
 
-export function validatePodSpec(spec: PodSpec, field: string): FieldError[] {
+function validatePodSpec(spec: PodSpec, field: string): FieldError[] {
   const errors: FieldError[] = [];
   const volumes = new Set<string>();
   errors.push(...validateVolumes(spec.volumes ?? [], volumes, `${field}.volumes`));

@@ -37,10 +37,6 @@ export const typedObjectReferenceSchema = struct(`${CORE}.TypedObjectReference`,
   namespace: z.string().optional(),
 });
 
-export const secretReferenceSchema = atomicStruct(
-  struct(`${CORE}.SecretReference`, { name: z.string().optional(), namespace: z.string().optional() }),
-);
-
 export const objectFieldSelectorSchema = atomicStruct(
   struct(`${CORE}.ObjectFieldSelector`, { apiVersion: z.string().default('v1'), fieldPath: z.string() }),
 );

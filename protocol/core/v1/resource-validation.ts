@@ -11,7 +11,7 @@ export function isNegative(quantity: string): boolean {
 }
 
 /** Named by a domain of its own: handed out whole and never over-committed. */
-export function isExtendedResource(name: string): boolean {
+function isExtendedResource(name: string): boolean {
   return name.includes('/') && !name.includes('kubernetes.io/') && !name.startsWith('requests.');
 }
 

@@ -6,7 +6,6 @@ const CORE = 'io.k8s.api.core.v1';
 
 /** Resource name ('cpu', 'memory', 'ephemeral-storage', 'example.com/thing') to quantity. */
 export const resourceListSchema = () => z.record(z.string(), quantity());
-export type ResourceList = Record<string, string>;
 
 export const resourceClaimSchema = struct(`${CORE}.ResourceClaim`, {
   name: z.string(),

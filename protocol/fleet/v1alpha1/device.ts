@@ -11,8 +11,7 @@ import { FLEET_API_VERSION } from './well-known.js';
 
 const FLEET = 'dev.covey.fleet.v1alpha1';
 
-export const DEVICE_PRESENCES = ['Online', 'Offline', 'Unknown'] as const;
-export type DevicePresence = (typeof DEVICE_PRESENCES)[number];
+const DEVICE_PRESENCES = ['Online', 'Offline', 'Unknown'] as const;
 
 export const deviceSpecSchema = struct(`${FLEET}.DeviceSpec`, {
   /** Class of pods on this device that name none themselves. */
