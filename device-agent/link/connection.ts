@@ -18,6 +18,7 @@ import { PacketGuard } from '#protocol/link/packet-guard.js';
 import { deviceSubscriptions, messageTopic } from '#protocol/link/topics.js';
 import { dial } from './dial.js';
 import type { DeviceIdentity } from './identity.js';
+import { withoutPacketCache } from './packet-cache.js';
 
 export interface Session {
   readonly epoch: number;
@@ -65,6 +66,7 @@ export class Connection implements AsyncDisposable {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
+    withoutPacketCache();
   }
 
   start(): void {

@@ -22,6 +22,15 @@ export interface ExecStreamDependencies {
 
 /** A client with a terminal says its size at once; one that does not starts with the usual size after this time. */
 const SIZE_WAIT_MS = 1_000;
+/** Input that a client with a terminal may send before its size. */
+const MAX_EARLY_FRAMES = 16;
+
+/** What came before the process was started. */
+interface Opening {
+  readonly early: readonly StreamFrame[];
+  readonly next: Promise<IteratorResult<StreamFrame>>;
+  readonly terminalSize?: TerminalSize;
+}
 
 export function execStreamHandler(dependencies: ExecStreamDependencies): StreamHandler {
   return (peer) => withRefusals(() => serve(peer, dependencies));
@@ -33,8 +42,7 @@ async function serve(peer: StreamPeer, dependencies: ExecStreamDependencies): Pr
   if (open.kind !== 'exec') throw new StreamRefusal('BadRequest', `not a request to execute: ${open.kind}`);
   const { state } = await pods.running(open.podUid, open.container);
   const frames = peer.frames[Symbol.asyncIterator]();
-  const first = frames.next();
-  const terminalSize = open.tty ? await sizeIn(first, clock) : undefined;
+  const { terminalSize, ...begun } = await opening(frames, open.tty, clock);
   await using session = await runtime.exec({
     containerId: state.id,
     command: open.command,
@@ -43,7 +51,7 @@ async function serve(peer: StreamPeer, dependencies: ExecStreamDependencies): Pr
     stdin: open.stdin,
     signal: peer.signal,
   });
-  const input = takeInput(first, frames, session);
+  const input = takeInput(begun, frames, session);
   const outputs = Promise.all([
     pump(session.stdout, peer, STREAM_CHANNEL.stdout, open.stdout),
     pump(session.stderr, peer, STREAM_CHANNEL.stderr, open.stderr && !open.tty),
@@ -61,40 +69,60 @@ async function serve(peer: StreamPeer, dependencies: ExecStreamDependencies): Pr
   return exitCode === 0 ? { outcome: 'ok' } : { outcome: 'exit', exitCode };
 }
 
-/** The size that the first frame tells, if it comes soon and does. */
-async function sizeIn(
-  first: Promise<IteratorResult<StreamFrame>>,
-  clock: Clock,
-): Promise<TerminalSize | undefined> {
+/** Waits a moment for the size of a client's terminal; its input may come first, and is kept. */
+async function opening(frames: AsyncIterator<StreamFrame>, tty: boolean, clock: Clock): Promise<Opening> {
+  const early: StreamFrame[] = [];
+  let next = nextOf(frames);
+  if (!tty) return { early, next };
   const stop = new AbortController();
   const given = clock.sleep(SIZE_WAIT_MS, stop.signal).catch(() => undefined);
-  // A stream that breaks off is told by its signal.
-  const frame = await Promise.race([first.catch(() => undefined), given]);
-  stop.abort();
-  if (frame === undefined || frame.done === true) return undefined;
-  return frame.value.channel === STREAM_CHANNEL.resize ? parseResize(frame.value.data) : undefined;
+  try {
+    while (early.length < MAX_EARLY_FRAMES) {
+      // A stream that breaks off is told by its signal.
+      const result = await Promise.race([next.catch(() => undefined), given]);
+      if (result === undefined || result.done === true) break;
+      early.push(result.value);
+      next = nextOf(frames);
+      if (result.value.channel !== STREAM_CHANNEL.resize) continue;
+      const terminalSize = parseResize(result.value.data);
+      if (terminalSize !== undefined) return { early, next, terminalSize };
+    }
+    return { early, next };
+  } finally {
+    stop.abort();
+  }
+}
+
+/** A stream that breaks off while nobody awaits its next frame is told by its signal. */
+function nextOf(frames: AsyncIterator<StreamFrame>): Promise<IteratorResult<StreamFrame>> {
+  const next = frames.next();
+  next.catch(() => undefined);
+  return next;
 }
 
 /** Never rejects: input that cannot be delivered to a process that has ended is dropped. */
 async function takeInput(
-  first: Promise<IteratorResult<StreamFrame>>,
+  begun: Opening,
   frames: AsyncIterator<StreamFrame>,
   session: ExecSession,
 ): Promise<void> {
   try {
-    for (let next = await first; next.done !== true; next = await frames.next()) {
-      const frame = next.value;
-      if (frame.channel === STREAM_CHANNEL.resize) {
-        const size = parseResize(frame.data);
-        if (size !== undefined) session.resize(size.columns, size.rows);
-      } else if (frame.channel === STREAM_CHANNEL.stdin) {
-        if (frame.data.length > 0) await session.write(frame.data);
-        if (frame.end) session.endStdin();
-      }
-    }
+    for (const frame of begun.early) await give(frame, session);
+    for (let next = await begun.next; next.done !== true; next = await frames.next())
+      await give(next.value, session);
   } catch {
     // The process or the stream is over; both are told by the exit and by the peer's signal.
     session.endStdin();
+  }
+}
+
+async function give(frame: StreamFrame, session: ExecSession): Promise<void> {
+  if (frame.channel === STREAM_CHANNEL.resize) {
+    const size = parseResize(frame.data);
+    if (size !== undefined) session.resize(size.columns, size.rows);
+  } else if (frame.channel === STREAM_CHANNEL.stdin) {
+    if (frame.data.length > 0) await session.write(frame.data);
+    if (frame.end) session.endStdin();
   }
 }
 

@@ -194,6 +194,28 @@ test('exec carries input to its end, and waits for credit', async (t) => {
   assert.match(peer.stdout, /hello$/);
 });
 
+test('a terminal has its size from the start though input came first, and loses none of it', async (t) => {
+  const device = await setUp(t);
+  await device.run();
+  const sizes: unknown[] = [];
+  const { runtime } = device;
+  const asked: Pick<typeof runtime, 'exec'> = {
+    exec: (request) => {
+      sizes.push(request.terminalSize);
+      return runtime.exec(request);
+    },
+  };
+  const peer = new FakePeer(exec(device.uid, { stdin: true, tty: true }));
+  const done = execStreamHandler({ ...device, runtime: asked })(peer);
+  peer.send(STREAM_CHANNEL.stdin, 'typed ');
+  peer.send(STREAM_CHANNEL.stdin, 'ahead');
+  peer.send(STREAM_CHANNEL.resize, '{"Width":101,"Height":33}');
+  peer.send(STREAM_CHANNEL.stdin, '', true);
+  await done;
+  assert.deepEqual(sizes, [{ columns: 101, rows: 33 }]);
+  assert.match(peer.stdout, /typed ahead$/);
+});
+
 test('exec into a container that does not run is refused', async (t) => {
   const device = await setUp(t);
   const result = await execStreamHandler(device)(new FakePeer(exec(device.uid)));
