@@ -4,6 +4,7 @@
  * A name that exists is given again only to a token that was made for that name: it then replaces the old
  * device, whose certificates are revoked. Every failure is a Kubernetes Status.
  */
+
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Device } from '#protocol/fleet/v1alpha1/device.js';
 import { FLEET_GROUP } from '#protocol/fleet/v1alpha1/well-known.js';
@@ -11,12 +12,13 @@ import type { Clock } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
 import type { LinkCounters } from '#protocol/link/counters.js';
 import { type JoinAnswer, type JoinRequest, joinRequestSchema, MAX_JOIN_BYTES } from '#protocol/link/join.js';
-import { ApiError, isAlreadyExists, isApiError, isNotFound } from '#protocol/meta/status.js';
+import { ApiError, isAlreadyExists, isApiError } from '#protocol/meta/status.js';
 import { formatTime } from '#protocol/meta/time.js';
 import type { JoinTokens } from '../authn/join-token.js';
 import type { CertificateAuthority } from '../authn/pki/certificate-authority.js';
 import { DEVICES, NODES } from '../cache/resources.js';
 import type { Client } from '../client/client.js';
+import { orNotFound } from '../client/or-not-found.js';
 import { readBody } from '../lib/read-body.js';
 import { newDevice } from './node-status.js';
 
@@ -108,8 +110,8 @@ export class Enrolment {
   async #existing(device: string, token: string): Promise<boolean> {
     const { client, tokens } = this.#options;
     const [known, node] = await Promise.all([
-      orMissing(client.resource<Device>(DEVICES).get(device)),
-      orMissing(client.resource(NODES).get(device)),
+      orNotFound(client.resource<Device>(DEVICES).get(device)),
+      orNotFound(client.resource(NODES).get(device)),
     ]);
     if (known === undefined && node === undefined) return false;
     if (known?.spec.revoked === true) {
@@ -185,13 +187,4 @@ function answer(response: ServerResponse, status: number, body: unknown): void {
     ...(status === 413 ? { Connection: 'close' } : {}),
   });
   response.end(text);
-}
-
-async function orMissing<T>(reading: Promise<T>): Promise<T | undefined> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  }
 }

@@ -13,9 +13,10 @@ import type { Logger } from '#protocol/lib/logger.js';
 import type { LinkCounters } from '#protocol/link/counters.js';
 import type { Hello } from '#protocol/link/hello.js';
 import type { NodeReport } from '#protocol/link/node-report.js';
-import { isAlreadyExists, isApiError, isConflict, isNotFound } from '#protocol/meta/status.js';
+import { isAlreadyExists, isApiError, isConflict } from '#protocol/meta/status.js';
 import { DEVICES, NODES } from '../cache/resources.js';
 import type { Client } from '../client/client.js';
+import { orNotFound } from '../client/or-not-found.js';
 import { sameJson } from '../lib/same-json.js';
 import { type DeviceFacts, deviceStatus, newDevice, newNode, nodeLabels, nodeStatus } from './node-status.js';
 
@@ -100,7 +101,7 @@ export class Nodes implements AsyncDisposable {
 
   async #writeNode(facts: DeviceFacts): Promise<void> {
     const nodes = this.#options.client.resource<Node>(NODES);
-    let node = await orMissing(nodes.get(facts.device));
+    let node = await orNotFound(nodes.get(facts.device));
     if (node === undefined) {
       node = await nodes.create(newNode(facts)).catch((error: unknown) => {
         if (isAlreadyExists(error)) return nodes.get(facts.device);
@@ -120,7 +121,7 @@ export class Nodes implements AsyncDisposable {
 
   async #writeDevice(facts: DeviceFacts): Promise<void> {
     const devices = this.#options.client.resource<Device>(DEVICES);
-    let device = await orMissing(devices.get(facts.device));
+    let device = await orNotFound(devices.get(facts.device));
     if (device === undefined) {
       device = await devices.create(newDevice(facts.device));
     }
@@ -131,15 +132,6 @@ export class Nodes implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new Error('the hub is stopping'));
     await Promise.all(this.#working.values());
-  }
-}
-
-async function orMissing<T>(reading: Promise<T>): Promise<T | undefined> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
   }
 }
 

@@ -16,6 +16,7 @@ import type { PodReport, ReportedEvent } from '#protocol/link/report.js';
 import { isApiError, isConflict, isNotFound } from '#protocol/meta/status.js';
 import { PODS } from '../cache/resources.js';
 import type { Client } from '../client/client.js';
+import { orNotFound } from '../client/or-not-found.js';
 import type { DeviceEvents, ReportOrigin } from './device-events.js';
 import { judgeReport } from './pod-status.js';
 import type { DeviceSession } from './session.js';
@@ -199,13 +200,8 @@ export class Reports implements AsyncDisposable {
   /** The pod of a report, by name and uid. Not from the cache: that may lag behind what this file just wrote. */
   async #find(report: PodReport): Promise<Pod | undefined> {
     const { namespace, name, uid } = report;
-    try {
-      const current = await this.#options.client.resource<Pod>(PODS).get(name, namespace);
-      return current.metadata.uid === uid ? current : undefined;
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    }
+    const current = await orNotFound(this.#options.client.resource<Pod>(PODS).get(name, namespace));
+    return current?.metadata.uid === uid ? current : undefined;
   }
 
   /** Deletes a pod for good that its device has nothing of any more. It being gone already is fine. */

@@ -92,10 +92,7 @@ describe('images', { skip: why ?? false }, () => {
     );
     await create('first', image);
     await ready('first');
-    assert.match(
-      await events('first'),
-      /Successfully pulled image ".*" in .*\. Image size: \d+ bytes\./,
-    );
+    assert.match(await events('first'), /Successfully pulled image ".*" in .*\. Image size: \d+ bytes\./);
     await create('second', image);
     await ready('second');
     assert.match(await events('second'), /Container image ".*" already present on machine/);
