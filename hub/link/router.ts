@@ -116,7 +116,7 @@ export class Router {
       counters.add(sessions.ended(device, epoch) ? 'deaths' : 'deaths_stale');
       return;
     }
-    const session = sessions.admit(device, epoch);
+    const session = sessions.admit(device, epoch, true);
     if (session === undefined) {
       counters.add('dropped_stale-epoch');
       return;

@@ -60,10 +60,15 @@ export class SessionBook {
     for (const session of this.#sessions.values()) if (session.connected) yield session;
   }
 
-  /** The session that a message with this epoch belongs to; undefined when it is stale. */
-  admit(device: string, epoch: number): DeviceSession | undefined {
+  /**
+   * The session that a message with this epoch belongs to; undefined when it is stale. A session that never
+   * said hello does not stand against the birth of an older one: one stray message with an epoch from the far
+   * future must not lock the device out. Was that birth itself late, the next message of the newer session wins.
+   */
+  admit(device: string, epoch: number, birth = false): DeviceSession | undefined {
     const known = this.#sessions.get(device);
-    if (known !== undefined && epoch < known.epoch) return undefined;
+    const stale = known !== undefined && epoch < known.epoch;
+    if (stale && !(birth && known.hello === undefined)) return undefined;
     if (known !== undefined && epoch === known.epoch) return known.connected ? known : undefined;
     if (known !== undefined) this.#close(known);
     const session = new DeviceSession(device, epoch);

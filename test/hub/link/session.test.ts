@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Presence } from '#hub/link/presence.js';
 import { SessionBook } from '#hub/link/session.js';
+import type { Hello } from '#protocol/link/hello.js';
 import { FakeClock } from '#test/helpers/fake-clock.js';
 
 function book() {
@@ -32,6 +33,24 @@ test('after its death a session does not come back, whatever arrives late', () =
   assert.equal(sessions.ended('b', 9), true);
   assert.equal(sessions.admit('b', 9), undefined);
   assert.equal(sessions.admit('b', 10)?.epoch, 10);
+});
+
+test('a stray epoch from the far future does not lock the device out', () => {
+  const { sessions } = book();
+  sessions.admit('a', 5);
+  sessions.admit('a', 999_999_999);
+  assert.equal(sessions.admit('a', 6), undefined);
+  assert.equal(sessions.admit('a', 6, true)?.epoch, 6);
+  assert.equal(sessions.current('a')?.epoch, 6);
+});
+
+test('a session that said hello is not replaced by an older birth', () => {
+  const { sessions } = book();
+  const session = sessions.admit('a', 7);
+  assert.ok(session);
+  session.hello = {} as Hello;
+  assert.equal(sessions.admit('a', 6, true), undefined);
+  assert.equal(sessions.current('a'), session);
 });
 
 test('liveness tells of connecting, of going, and of being heard again after a silence', async () => {
