@@ -6,14 +6,14 @@
 import type { Clock } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
 import type { Assignment } from '#protocol/link/assignment.js';
+import type { Command } from '#protocol/link/command.js';
+import type { LinkCounters } from '#protocol/link/counters.js';
 import {
-  decodeMessage,
+  decodeDownMessage,
   encodeMessage,
   type MessageBody,
   MessageTooLargeError,
-} from '#protocol/link/codec.js';
-import type { Command } from '#protocol/link/command.js';
-import type { LinkCounters } from '#protocol/link/counters.js';
+} from '#protocol/link/device-codec.js';
 import type { Envelope } from '#protocol/link/envelope.js';
 import { FreshnessGate } from '#protocol/link/freshness.js';
 import type { CadenceClass } from '#protocol/link/lease-policy.js';
@@ -301,7 +301,7 @@ export class AgentLink implements Link {
     payload: Uint8Array,
   ): { envelope: Envelope; body: MessageBody<K> } | undefined {
     const { counters } = this.#options;
-    const decoded = decodeMessage(kind, payload);
+    const decoded = decodeDownMessage(kind, payload);
     if (!decoded.ok) {
       const { fault, detail } = decoded;
       counters.warnOnce(`dropped_${fault}`, kind, { kind, detail }, `dropped a message that is ${fault}`);

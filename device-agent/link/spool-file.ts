@@ -4,16 +4,31 @@
  */
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
 import type { Logger } from '#protocol/lib/logger.js';
-import { type PodReport, podReportSchema } from '#protocol/link/report.js';
+import type { PodReport } from '#protocol/link/report.js';
 import { writeFileAtomic } from '../lib/atomic-file.js';
 import { orMissing } from '../lib/errno.js';
+import { keptStatusSchema } from '../lib/kept-status.js';
 import { TEMPORARY_SUFFIX } from '../lib/state-dir.js';
 
 export interface SpoolEntry {
   readonly sequence: number;
   readonly report: PodReport;
 }
+
+/** What tells a report from a damaged file. The agent itself has written it; the hub checks the whole. */
+const spooledReportSchema = z.looseObject({
+  uid: z.string(),
+  namespace: z.string(),
+  name: z.string(),
+  revision: z.string(),
+  status: keptStatusSchema,
+  removed: z.boolean(),
+  events: z.array(
+    z.looseObject({ type: z.string(), reason: z.string(), message: z.string(), count: z.number() }),
+  ),
+}) as unknown as z.ZodType<PodReport>;
 
 const ENTRY = /^(\d{1,15})\.json$/;
 
@@ -70,7 +85,7 @@ export class SpoolDirectory {
       // Not JSON: damaged, which the caller reports.
       return undefined;
     }
-    const parsed = podReportSchema.safeParse(raw);
+    const parsed = spooledReportSchema.safeParse(raw);
     return parsed.success ? parsed.data : undefined;
   }
 

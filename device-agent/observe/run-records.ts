@@ -6,9 +6,10 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { type PodStatus, podStatusSchema } from '#protocol/core/v1/pod.js';
+import type { PodStatus } from '#protocol/core/v1/pod.js';
 import type { Logger } from '#protocol/lib/logger.js';
 import { writeFileAtomic } from '../lib/atomic-file.js';
+import { keptStatusSchema } from '../lib/kept-status.js';
 import type { PodPaths } from '../lib/pod-paths.js';
 import { readFileIfPresent } from '../lib/state-dir.js';
 
@@ -18,7 +19,7 @@ const runRecordSchema = z.object({
   /** By container id: what it was made from. */
   made: z.record(z.string(), z.object({ image: z.string(), imageId: z.string() })),
   /** The last status of the pod: transition times and probe results go on from it. */
-  status: podStatusSchema.optional(),
+  status: keptStatusSchema.optional(),
 });
 export type RunRecord = z.infer<typeof runRecordSchema>;
 

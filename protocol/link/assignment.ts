@@ -3,7 +3,7 @@
  * removal. Idempotent by `uid` and `revision`: receiving it again changes nothing.
  */
 import { z } from 'zod';
-import { podSchema } from '../core/v1/pod.js';
+import { assignedPodSchema } from './assigned-pod.js';
 
 export const FAILOVER_CLASSES = ['fast', 'exclusive', 'relaxed'] as const;
 export const failoverClassSchema = z.enum(FAILOVER_CLASSES);
@@ -31,7 +31,7 @@ export const runAssignmentSchema = z.object({
   revision: z.string(),
   failoverClass: failoverClassSchema,
   /** metadata and spec as the API has them (deletionTimestamp set: stop it gracefully); status is not sent. */
-  pod: podSchema,
+  pod: assignedPodSchema,
   resolved: resolvedSchema,
 });
 export const removeAssignmentSchema = z.object({

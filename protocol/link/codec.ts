@@ -1,163 +1,44 @@
 /**
- * Bytes ↔ message. Decoding never throws: what is oversized, malformed or of a newer version comes back as a
- * fault with its reason, for the caller to count and drop. Fields that this side does not know are ignored and
- * listed, so that the caller can warn once: old agents and new hubs meet all the time.
+ * The complete codec, as the hub uses it: every message with its schema. A device has its own
+ * (`device-codec.ts`), which loads only what comes down to it.
  */
 import type { z } from 'zod';
 import { assignmentSchema } from './assignment.js';
 import { beatSchema } from './beat.js';
 import { commandSchema, renewSchema } from './command.js';
-import { type Envelope, envelopeSchema, LINK_VERSION, type WireEnvelope } from './envelope.js';
 import { helloSchema } from './hello.js';
 import { leaseSchema } from './lease.js';
+import { type Decoded, decodeBody, MAX_BYTES, type MessageBody } from './message.js';
 import { nodeReportSchema } from './node-report.js';
 import { presenceSchema } from './presence.js';
 import { podReportSchema } from './report.js';
 import { telemetrySchema } from './telemetry.js';
 import type { MessageKind } from './topics.js';
 
-const KIB = 1024;
+export {
+  type Decoded,
+  type DecodeFault,
+  encodeMessage,
+  MAX_PACKET_BYTES,
+  type MessageBody,
+  MessageTooLargeError,
+} from './message.js';
 
 /** Schema and size limit of each message. Limits are on the encoded bytes. */
 export const MESSAGES = {
-  presence: { schema: presenceSchema, maxBytes: 2 * KIB },
-  hello: { schema: helloSchema, maxBytes: 256 * KIB },
-  beat: { schema: beatSchema, maxBytes: KIB },
-  report: { schema: podReportSchema, maxBytes: 512 * KIB },
-  node: { schema: nodeReportSchema, maxBytes: 256 * KIB },
-  telemetry: { schema: telemetrySchema, maxBytes: 128 * KIB },
-  renew: { schema: renewSchema, maxBytes: 16 * KIB },
-  lease: { schema: leaseSchema, maxBytes: KIB },
-  assignment: { schema: assignmentSchema, maxBytes: 4096 * KIB },
-  command: { schema: commandSchema, maxBytes: 64 * KIB },
-} as const satisfies Record<MessageKind, { schema: z.ZodType; maxBytes: number }>;
-
-/** Largest packet of the link: what brokers and clients accept, topic and headers included. */
-export const MAX_PACKET_BYTES = MESSAGES.assignment.maxBytes + 4 * KIB;
-
-export type MessageBody<K extends MessageKind> = z.infer<(typeof MESSAGES)[K]['schema']>;
-
-export type DecodeFault = 'oversized' | 'malformed' | 'newer-version' | 'unknown-message';
-
-export type Decoded<K extends MessageKind> =
-  | {
-      readonly ok: true;
-      readonly envelope: Envelope;
-      readonly body: MessageBody<K>;
-      /** Paths of fields that were ignored; at most eight. */
-      readonly unknownFields: readonly string[];
-    }
-  | { readonly ok: false; readonly fault: DecodeFault; readonly detail: string };
-
-export class MessageTooLargeError extends Error {
-  override readonly name = 'MessageTooLargeError';
-  readonly kind: MessageKind;
-  readonly bytes: number;
-
-  constructor(kind: MessageKind, bytes: number) {
-    super(`${kind} message has ${bytes} bytes, the limit is ${MESSAGES[kind].maxBytes}`);
-    this.kind = kind;
-    this.bytes = bytes;
-  }
-}
-
-/** What every envelope says of its version; nothing while it is 1, for the sake of beats. */
-const VERSION = LINK_VERSION === 1 ? {} : { v: LINK_VERSION };
-const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8', { fatal: true });
-
-/** Encodes a message. Throws MessageTooLargeError when it would be refused at the other end. */
-export function encodeMessage<K extends MessageKind>(
-  kind: K,
-  envelope: Envelope,
-  body: MessageBody<K>,
-): Uint8Array {
-  const wire: WireEnvelope = { ...VERSION, e: envelope.epoch, s: envelope.sequence };
-  if (envelope.hubInstance !== undefined) wire.h = envelope.hubInstance;
-  if (Object.keys(body).length > 0) wire.b = body;
-  const bytes = encoder.encode(JSON.stringify(wire));
-  if (bytes.length > MESSAGES[kind].maxBytes) throw new MessageTooLargeError(kind, bytes.length);
-  return bytes;
-}
+  presence: { schema: presenceSchema, maxBytes: MAX_BYTES.presence },
+  hello: { schema: helloSchema, maxBytes: MAX_BYTES.hello },
+  beat: { schema: beatSchema, maxBytes: MAX_BYTES.beat },
+  report: { schema: podReportSchema, maxBytes: MAX_BYTES.report },
+  node: { schema: nodeReportSchema, maxBytes: MAX_BYTES.node },
+  telemetry: { schema: telemetrySchema, maxBytes: MAX_BYTES.telemetry },
+  renew: { schema: renewSchema, maxBytes: MAX_BYTES.renew },
+  lease: { schema: leaseSchema, maxBytes: MAX_BYTES.lease },
+  assignment: { schema: assignmentSchema, maxBytes: MAX_BYTES.assignment },
+  command: { schema: commandSchema, maxBytes: MAX_BYTES.command },
+} as const satisfies { [K in MessageKind]: { schema: z.ZodType<MessageBody<K>>; maxBytes: number } };
 
 export function decodeMessage<K extends MessageKind>(kind: K, bytes: Uint8Array): Decoded<K> {
-  const { schema, maxBytes } = MESSAGES[kind];
-  if (bytes.length > maxBytes) {
-    return { ok: false, fault: 'oversized', detail: `${bytes.length} bytes, the limit is ${maxBytes}` };
-  }
-  let raw: unknown;
-  try {
-    raw = JSON.parse(decoder.decode(bytes));
-  } catch (error) {
-    return malformed(error instanceof Error ? error.message : String(error));
-  }
-  const wire = envelopeSchema.safeParse(raw);
-  if (!wire.success) return malformed(firstIssue(wire.error));
-  const version = wire.data.v ?? 1;
-  if (version > LINK_VERSION) {
-    return { ok: false, fault: 'newer-version', detail: `version ${version}, known is ${LINK_VERSION}` };
-  }
-  const body = wire.data.b ?? {};
-  const parsed = schema.safeParse(body);
-  if (!parsed.success) return isUnknownVariant(kind, body) ?? malformed(firstIssue(parsed.error));
-  const unknownFields: string[] = [];
-  collectUnknown({ ...(raw as object), b: undefined }, { ...wire.data, b: undefined }, '', unknownFields);
-  collectUnknown(body, parsed.data, 'b', unknownFields);
-  return {
-    ok: true,
-    envelope: {
-      epoch: wire.data.e,
-      sequence: wire.data.s,
-      ...(wire.data.h === undefined ? {} : { hubInstance: wire.data.h }),
-    },
-    body: parsed.data as MessageBody<K>,
-    unknownFields,
-  };
-}
-
-/** A command or assignment of a kind that this side does not know is no error: the other side is newer. */
-function isUnknownVariant(
-  kind: MessageKind,
-  body: unknown,
-): { ok: false; fault: DecodeFault; detail: string } | undefined {
-  const field = kind === 'command' ? 'kind' : kind === 'assignment' ? 'action' : undefined;
-  if (field === undefined || typeof body !== 'object' || body === null) return undefined;
-  const value = (body as Record<string, unknown>)[field];
-  const known = MESSAGES[kind].schema as z.ZodDiscriminatedUnion;
-  const names = known.options.flatMap((option) => [
-    ...((option as z.ZodObject<Record<string, z.ZodLiteral>>).shape[field]?.values ?? []),
-  ]);
-  if (typeof value !== 'string' || names.includes(value)) return undefined;
-  return { ok: false, fault: 'unknown-message', detail: `${kind} with ${field} ${JSON.stringify(value)}` };
-}
-
-const MAX_UNKNOWN_LISTED = 8;
-
-/** Compares what came with what the schema kept; a key that is only in the first is unknown. */
-function collectUnknown(raw: unknown, kept: unknown, path: string, found: string[]): void {
-  if (found.length >= MAX_UNKNOWN_LISTED) return;
-  if (Array.isArray(raw) && Array.isArray(kept)) {
-    for (let index = 0; index < raw.length; index++) {
-      collectUnknown(raw[index], kept[index], `${path}[]`, found);
-    }
-    return;
-  }
-  if (typeof raw !== 'object' || raw === null || typeof kept !== 'object' || kept === null) return;
-  for (const [key, value] of Object.entries(raw)) {
-    if (!(key in kept)) {
-      const name = `${path}.${key}`;
-      if (found.length < MAX_UNKNOWN_LISTED && !found.includes(name)) found.push(name);
-    } else {
-      collectUnknown(value, (kept as Record<string, unknown>)[key], `${path}.${key}`, found);
-    }
-  }
-}
-
-function firstIssue(error: z.ZodError): string {
-  const issue = error.issues[0];
-  return issue === undefined ? 'invalid' : `${issue.path.join('.')}: ${issue.message}`;
-}
-
-function malformed(detail: string): { ok: false; fault: DecodeFault; detail: string } {
-  return { ok: false, fault: 'malformed', detail };
+  const schema: z.ZodType = MESSAGES[kind].schema;
+  return decodeBody(kind, schema as z.ZodType<MessageBody<K>>, bytes);
 }
