@@ -11,5 +11,6 @@ setFlagsFromString('--no-sparkplug');
 setFlagsFromString('--max-semi-space-size=1');
 setFlagsFromString('--optimize-for-size');
 
+await import('./lib/jitless.js');
 const { runProcess } = await import('./process.js');
 process.exitCode = await runProcess();

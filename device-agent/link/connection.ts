@@ -7,7 +7,6 @@
  */
 
 import type { TLSSocket } from 'node:tls';
-import { MqttClient } from 'mqtt';
 import { deviceUsername } from '#protocol/fleet/v1alpha1/well-known.js';
 import { backoffDelay } from '#protocol/lib/backoff.js';
 import type { Clock } from '#protocol/lib/clock.js';
@@ -18,6 +17,7 @@ import { PacketGuard } from '#protocol/link/packet-guard.js';
 import { deviceSubscriptions, messageTopic } from '#protocol/link/topics.js';
 import { dial } from './dial.js';
 import type { DeviceIdentity } from './identity.js';
+import { createMqttClient, type MqttClient } from './mqtt.js';
 import { withoutPacketCache } from './packet-cache.js';
 
 export interface Session {
@@ -123,7 +123,7 @@ export class Connection implements AsyncDisposable {
       counters.add('bytes_received', chunk.length);
       if (guard.feed(chunk) !== undefined) socket.destroy(new Error('the broker sent an oversized packet'));
     });
-    const client = new MqttClient(() => socket, {
+    const client = createMqttClient(() => socket, {
       protocolVersion: 4,
       clientId: deviceUsername(identity.device),
       clean: true,

@@ -1,8 +1,8 @@
 /** A process of its own: prints what systeminformation knows of the machine as one JSON line, and ends. */
+import { system, usb } from 'systeminformation';
 import type { HardwareAnswer } from './attached-hardware.js';
 
 async function probe(): Promise<HardwareAnswer> {
-  const { system, usb } = await import('systeminformation');
   const [machine, devices] = await Promise.all([system(), usb()]);
   const names = devices.map(({ manufacturer, name }) =>
     [manufacturer, name].filter(Boolean).join(' ').trim(),

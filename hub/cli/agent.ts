@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import type { Command } from './command.js';
-import { AGENT_MAIN } from './programs.js';
+import { AGENT_ENVIRONMENT, agentMain } from './programs.js';
 
 export const agentCommand: Command = {
   name: 'agent',
@@ -15,7 +15,10 @@ export const agentCommand: Command = {
   options: {},
   passThrough: true,
   async run(args) {
-    const child = spawn(process.execPath, [AGENT_MAIN, ...args.positionals], { stdio: 'inherit' });
+    const child = spawn(process.execPath, [agentMain(), ...args.positionals], {
+      stdio: 'inherit',
+      env: { ...AGENT_ENVIRONMENT, ...process.env },
+    });
     const forward = (signal: NodeJS.Signals) => child.kill(signal);
     process.on('SIGINT', forward).on('SIGTERM', forward);
     const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];

@@ -5,7 +5,7 @@
  * that a device also keeps fields of a hub that is newer than itself. The type is the one of the complete schema.
  */
 import { z } from 'zod';
-import type { Pod } from '#protocol/core/v1/pod.js';
+import type { Pod } from '../core/v1/pod.js';
 
 const named = z.looseObject({ name: z.string() });
 const probe = z.looseObject({

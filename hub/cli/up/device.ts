@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exists, writeFileDurably } from '../../lib/files.js';
 import type { Credentials } from '../../lib/https-client.js';
-import { AGENT_MAIN } from '../programs.js';
+import { AGENT_ENVIRONMENT, agentMain } from '../programs.js';
 import { joinTokens } from '../token.js';
 import type { DeviceNetwork } from './fleet-network.js';
 import type { ChildSpec } from './supervisor.js';
@@ -42,7 +42,7 @@ export function deviceChild(place: DevicePlace, server: string, options: UpOptio
   const [command = process.execPath, ...args] = [
     ...enter,
     process.execPath,
-    AGENT_MAIN,
+    agentMain(),
     '--name',
     name,
     '--data',
@@ -67,7 +67,15 @@ export function deviceChild(place: DevicePlace, server: string, options: UpOptio
     ...(options.hollow ? ['--hollow'] : []),
   ];
   const logFile = join(options.dataDir, 'logs', `${name}.log`);
-  return { name, command, args, logFile, stopMs: 9_000, afterKill: [...args, '--tear-down'] };
+  return {
+    name,
+    command,
+    args,
+    environment: AGENT_ENVIRONMENT,
+    logFile,
+    stopMs: 9_000,
+    afterKill: [...args, '--tear-down'],
+  };
 }
 
 /** Where the fleet's devices keep what vanishes with a reboot. */

@@ -21,6 +21,8 @@ export interface ChildSpec {
   readonly name: string;
   readonly command: string;
   readonly args: readonly string[];
+  /** Added to the environment of this process, which goes before it. */
+  readonly environment?: Readonly<Record<string, string>>;
   readonly logFile: string;
   /** Milliseconds between SIGTERM and SIGKILL. */
   readonly stopMs: number;
@@ -99,14 +101,18 @@ export class SupervisedChild implements AsyncDisposable {
   }
 
   #start(): void {
-    const { command, args, logFile } = this.#spec;
+    const { command, args, environment, logFile } = this.#spec;
     const { clock, random, onExit } = this.#options;
     mkdirSync(dirname(logFile), { recursive: true, mode: 0o700 });
     const log = openSync(logFile, 'a', 0o600);
     if (statSync(logFile).size > MAX_LOG_BYTES) truncateSync(logFile);
     const startedAt = clock.monotonic();
     // A session of its own: Ctrl-C on the terminal reaches the supervisor only, which stops all in order.
-    const child = spawn(command, args, { stdio: ['ignore', log, log, 'ipc'], detached: true });
+    const child = spawn(command, args, {
+      stdio: ['ignore', log, log, 'ipc'],
+      detached: true,
+      env: { ...environment, ...process.env },
+    });
     closeSync(log);
     this.#child = child;
     const ended = (code: number | null, signal: NodeJS.Signals | null) => {
