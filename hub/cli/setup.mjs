@@ -131,6 +131,14 @@ function build() {
   say('building …');
   const status = run(process.execPath, [join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', ROOT]);
   if (status !== 0) fail('the build failed; see above');
+  bundleAgent();
+}
+
+/** One file instead of hundreds of modules for the agent; it runs without, but needs more memory. */
+function bundleAgent() {
+  if (!existsSync(join(ROOT, 'node_modules', 'esbuild'))) return say('no esbuild: the agent is not bundled');
+  if (run(process.execPath, [join(ROOT, 'device-agent', 'bundle.mjs')]) !== 0)
+    fail('the agent could not be bundled');
 }
 
 async function main() {
