@@ -24,7 +24,8 @@ const PODS = 10;
 const STARTS = 60;
 /** What starting and joining leave to do (hardware, telemetry, memory given back) is over by then. */
 const SETTLE_MS = 60_000;
-const IDLE_MS = 150_000;
+/** Long enough for whole rounds of beats and looks. */
+const IDLE_MS = 120_000;
 const PODS_PATH = '/api/v1/namespaces/default/pods';
 const MIB = 2 ** 20;
 
@@ -88,6 +89,7 @@ async function idle(fleet: Fleet, what: string, budgeted: boolean): Promise<Benc
     ...(budgeted ? { goal } : {}),
     detail,
   });
+  process.stderr.write(`bench: agent: measured with ${what}\n`);
   return [
     result('resident', 'MiB', rssMiB, 64, {
       'highest MiB': peakMiB,
@@ -133,11 +135,8 @@ function writtenBytes(pid: number): number {
 
 /** One pod after the other, from the event that shows its node to the event that shows it running. */
 async function bindToRunning(fleet: Fleet, credentials: Credentials): Promise<BenchResult> {
-  const { metadata } = await fleet.kubectl.json<{ metadata: { resourceVersion: string } }>([
-    'get',
-    '--raw',
-    `${PODS_PATH}?limit=1`,
-  ]);
+  const listed = await callHub(credentials, { method: 'GET', path: `${PODS_PATH}?limit=1` });
+  const { metadata } = JSON.parse(listed.body.toString('utf8')) as { metadata: { resourceVersion: string } };
   const seen = new Map<string, { bound?: number; running?: number }>();
   using _watch = watchPods(credentials, metadata.resourceVersion, (pod) => {
     const times = seen.get(pod.metadata.name) ?? {};

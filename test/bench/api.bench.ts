@@ -23,7 +23,7 @@ const LISTS = 20;
 const WATCHERS = 200;
 const WATCHED_CREATES = 2_000;
 const QUIET_MS = 15_000;
-const WAIT_MS = 120_000;
+const WAIT_MS = 300_000;
 const PODS_PATH = '/api/v1/namespaces/default/pods';
 
 interface Scene {
