@@ -1,6 +1,8 @@
 /**
  * Watch events as lines of JSON. The bytes of an event and of a whole batch are made once and shared by all
- * watchers that see the same one; they live as long as the stored value or batch that they belong to.
+ * watchers that see the same one. Frames of single events are remembered for a while only, in two generations
+ * of bounded size: watchers of different scopes meet an event at about the same time, and a frame is as large
+ * as the object that it carries.
  */
 import type { StorageWatchEvent } from '../registry/resource-storage.js';
 import type { StoredValue } from '../store/store.js';
@@ -9,6 +11,14 @@ type EventType = StorageWatchEvent['type'];
 
 /** Batches up to this many bytes are remembered whole; longer ones are put together per watcher. */
 const SHARED_BATCH = 256 * 1024;
+
+/** Bytes of frames in one generation. */
+const GENERATION_BYTES = 1024 * 1024;
+
+interface Frame {
+  readonly type: EventType;
+  readonly bytes: Buffer;
+}
 
 const HEADS: Readonly<Record<EventType, Buffer>> = {
   ADDED: Buffer.from('{"type":"ADDED","object":'),
@@ -20,7 +30,9 @@ const TAIL = Buffer.from('}\n');
 
 export class WatchFrames {
   readonly #batches = new WeakMap<readonly StorageWatchEvent[], readonly Buffer[]>();
-  readonly #frames = new WeakMap<StoredValue, { readonly type: EventType; readonly frame: Buffer }>();
+  #young = new Map<StoredValue, Frame>();
+  #old = new Map<StoredValue, Frame>();
+  #youngBytes = 0;
 
   /** The batch in pieces to be written one after another. */
   batch(events: readonly StorageWatchEvent[]): readonly Buffer[] {
@@ -46,11 +58,17 @@ export class WatchFrames {
   }
 
   #frame({ type, value }: StorageWatchEvent): Buffer {
-    const known = this.#frames.get(value);
-    if (known?.type === type) return known.frame;
-    const frame = Buffer.concat([HEADS[type], value.bytes, TAIL]);
-    this.#frames.set(value, { type, frame });
-    return frame;
+    const known = this.#young.get(value) ?? this.#old.get(value);
+    if (known?.type === type) return known.bytes;
+    const bytes = Buffer.concat([HEADS[type], value.bytes, TAIL]);
+    this.#young.set(value, { type, bytes });
+    this.#youngBytes += bytes.length;
+    if (this.#youngBytes >= GENERATION_BYTES) {
+      this.#old = this.#young;
+      this.#young = new Map();
+      this.#youngBytes = 0;
+    }
+    return bytes;
   }
 }
 

@@ -40,7 +40,11 @@ export class DeviceList implements Disposable {
     this.#devices = options.informers.informer<Device>(DEVICES);
     this.#subscription = this.#devices.subscribe({
       added: (device) => this.#seen(device),
-      updated: (_before, device) => this.#seen(device),
+      // Devices change their status all the time, and the broker's list is long.
+      updated: (before, device) => {
+        if (admission(before) !== admission(device) || this.#joined.has(device.metadata.name))
+          this.#seen(device);
+      },
       deleted: (device) => this.#gone(device.metadata.name),
     });
   }
@@ -116,4 +120,9 @@ export class DeviceList implements Disposable {
     this.#subscription[Symbol.dispose]();
     this.#timer?.cancel();
   }
+}
+
+/** What of a Device decides whether it is let in, and whether it is the same one. */
+function admission({ metadata, spec }: Device): string {
+  return `${metadata.uid} ${spec.revoked === true} ${metadata.deletionTimestamp ?? ''}`;
 }
