@@ -4,7 +4,7 @@
  * joining, exec) stay chunks of their own. Run after `tsc`, by `npm run build`; plain JavaScript, because it is
  * part of the build. The one native add-on is loaded from node_modules.
  */
-import { readFileSync, rmSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -33,12 +33,30 @@ const withoutBrowserTimers = {
   },
 };
 
+/** The firmware profiles are read at run time; they lie beside the bundle. */
+const profilesBeside = {
+  name: 'profiles-beside',
+  setup(build) {
+    build.onLoad({ filter: /\/dist\/firmware-profiles\/load\.js$/ }, ({ path }) => {
+      const source = readFileSync(path, 'utf8');
+      const contents = source.replace(
+        "'../../firmware-profiles/profiles/'",
+        "'../firmware-profiles/profiles/'",
+      );
+      if (contents === source) throw new Error(`${path} does not name the directory of the profiles`);
+      return { contents, loader: 'js' };
+    });
+  },
+};
+
 /** Writes the bundle. Rejects when a module is missing or esbuild is not installed. */
 export async function bundleAgent(root = ROOT) {
   const { build } = await import('esbuild');
   const from = join(root, 'dist', 'device-agent');
   const outdir = join(root, 'dist', 'bundle', 'device-agent');
-  rmSync(outdir, { recursive: true, force: true });
+  rmSync(join(root, 'dist', 'bundle'), { recursive: true, force: true });
+  const profiles = join('firmware-profiles', 'profiles');
+  cpSync(join(root, profiles), join(root, 'dist', 'bundle', profiles), { recursive: true });
   await build({
     absWorkingDir: root,
     // The last two are programs of their own, started by path.
@@ -58,7 +76,7 @@ export async function bundleAgent(root = ROOT) {
     external: ['node-pty'],
     // Node's own streams instead of a copy of them.
     alias: { 'readable-stream': 'node:stream' },
-    plugins: [zodByNamespace, withoutBrowserTimers],
+    plugins: [zodByNamespace, withoutBrowserTimers, profilesBeside],
     banner: {
       js: "import{createRequire as createRequireOfBundle}from'node:module';const require=createRequireOfBundle(import.meta.url);",
     },

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, before, describe, type TestContext, test } from 'node:test';
+import { agentBudget } from '#device-agent/budget.js';
 import { eventually } from '#test/helpers/eventually.js';
 import {
   deploymentManifest,
@@ -20,8 +21,6 @@ import { DEVICE, Lab, SPARE, whyNoLab } from './lab.js';
 const SLOW_MS = 180_000;
 /** Silence until a device with pods of class `fast` is judged dead, and its pods' start on another. */
 const FAILOVER_MS = 15_000;
-const ANONYMOUS_LIMIT_MIB = 20;
-const RESIDENT_LIMIT_MIB = 64;
 
 const FOREVER = 'trap "exit 0" TERM; sleep 100000 & wait';
 const ON_DEVICE = { nodeName: DEVICE };
@@ -294,8 +293,9 @@ describe('an arm64 board with cgroup v2', { skip: whyNoLab() ?? false }, () => {
     const text = (name: string) => `${mib(name).toFixed(1)} MiB`;
     figure(t, 'agent', `RSS ${text('VmRSS')}, anonymous ${text('RssAnon')}, file ${text('RssFile')}`);
     figure(t, 'device', `${text('MemAvailable')} of ${text('MemTotal')} available`);
-    assert.ok(mib('RssAnon') <= ANONYMOUS_LIMIT_MIB, `${text('RssAnon')} anonymous`);
-    assert.ok(mib('VmRSS') <= RESIDENT_LIMIT_MIB, `${text('VmRSS')} resident`);
+    const { anonymousBytes, residentBytes } = agentBudget;
+    assert.ok(mib('RssAnon') * 2 ** 20 <= anonymousBytes, `${text('RssAnon')} anonymous`);
+    assert.ok(mib('VmRSS') * 2 ** 20 <= residentBytes, `${text('VmRSS')} resident`);
   });
 
   test('a power cut moves the Deployment to another device', async (t) => {

@@ -7,8 +7,8 @@ import { once } from 'node:events';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { readCredentials } from '#hub/cli/credentials.js';
+import { AGENT_ENVIRONMENT, agentMain, CLI_MAIN } from '#hub/cli/programs.js';
 import { pushImage } from '#hub/images/push.js';
 import { buildTinyImage } from '#hub/images/tiny-image.js';
 import { APPLETS } from '#test/helpers/busybox-image.js';
@@ -28,12 +28,11 @@ import {
   unpackBase,
   writeToRoot,
 } from './guest-disk.js';
-import { buildPayload } from './payload.js';
+import { buildPayload, PAYLOAD_AGENT } from './payload.js';
 
 export const DEVICE = 'arm-1';
 export const SPARE = 'hollow-1';
 const HOST_FROM_GUEST = '10.0.2.2';
-const MAIN = { hub: '../../hub/cli/main.js', agent: '../../device-agent/main.js' };
 const HUB_LIMIT_MS = 60_000;
 const MEMORY_MIB = 512;
 
@@ -99,7 +98,7 @@ export class Lab implements AsyncDisposable {
 
   async startHub(): Promise<void> {
     const { api, mqtt } = this.#ports;
-    this.#start('hub', MAIN.hub, [
+    this.#start('hub', CLI_MAIN, [
       ...['hub', '--data', this.#path('hub'), '--advertise', HOST_FROM_GUEST],
       ...['--listen', `127.0.0.1:${api}`, '--mqtt-listen', `127.0.0.1:${mqtt}`],
     ]);
@@ -140,8 +139,7 @@ export class Lab implements AsyncDisposable {
 
   #start(name: 'hub' | 'spare', main: string, args: readonly string[]): void {
     const log = openSync(this.#path(`${name}.log`), 'a');
-    const program = fileURLToPath(new URL(main, import.meta.url));
-    this.#children.set(name, spawn(process.execPath, [program, ...args], { stdio: ['ignore', log, log] }));
+    this.#children.set(name, spawn(process.execPath, [main, ...args], { stdio: ['ignore', log, log] }));
     closeSync(log);
   }
 
@@ -155,7 +153,7 @@ export class Lab implements AsyncDisposable {
 
   async #startSpare(): Promise<void> {
     writeFileSync(this.#path('spare-token'), this.#token(SPARE), { mode: 0o600 });
-    this.#start('spare', MAIN.agent, [
+    this.#start('spare', agentMain(), [
       ...['--hollow', '--name', SPARE, '--data', this.#path('spare'), '--run-dir', this.#path('spare-run')],
       ...['--claim-arch', 'arm64', '--claim-cpu', '4', '--claim-memory', '1Gi', '--address', '192.0.2.7'],
       ...['--hub', `https://127.0.0.1:${this.#ports.api}`, '--ca', this.#path('hub-ca.pem')],
@@ -167,8 +165,7 @@ export class Lab implements AsyncDisposable {
   }
 
   #token(device: string): string {
-    const program = fileURLToPath(new URL(MAIN.hub, import.meta.url));
-    const args = [program, 'token', '--data', this.#path('hub'), 'create', '--device', device];
+    const args = [CLI_MAIN, 'token', '--data', this.#path('hub'), 'create', '--device', device];
     return execFileSync(process.execPath, args, { encoding: 'utf8' });
   }
 
@@ -200,7 +197,7 @@ export class Lab implements AsyncDisposable {
 
   #services(fstab: string): Readonly<Record<string, string>> {
     const agent = [
-      ...[`${PAYLOAD_MOUNT}/bin/node`, `${PAYLOAD_MOUNT}/dist/device-agent/main.js`, '--name', DEVICE],
+      ...[`${PAYLOAD_MOUNT}/bin/node`, `${PAYLOAD_MOUNT}/${PAYLOAD_AGENT}`, '--name', DEVICE],
       ...['--hub', `https://${HOST_FROM_GUEST}:${this.#ports.api}`],
       ...['--ca', `${PAYLOAD_MOUNT}/hub-ca.pem`, '--token-file', `${PAYLOAD_MOUNT}/join-token`],
     ];
@@ -223,6 +220,7 @@ export class Lab implements AsyncDisposable {
         Unit: [needsPayload, 'After=covey-setup.service', 'StartLimitIntervalSec=0'],
         Service: [
           `ExecStart=${agent.join(' ')}`,
+          ...Object.entries(AGENT_ENVIRONMENT).map(([name, value]) => `Environment=${name}=${value}`),
           // Containers and their monitors outlive the agent.
           'KillMode=process',
           'Restart=always',

