@@ -96,12 +96,13 @@ async function up(options: UpOptions, output: Output, signal: AbortSignal): Prom
   await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
   stack.use(await lockDirectory(options.dataDir));
   const fleetId = createHash('sha256').update(options.dataDir).digest('hex').slice(0, 6);
-  stack.defer(() => removeEmptyDirectories(fleetRunDirectory(fleetId)));
   const names = Array.from({ length: options.devices }, (_, index) => `device-${index + 1}`);
   const network =
     options.hollow || names.length === 0
       ? undefined
       : stack.use(await createFleetNetwork({ fleetId, devices: names }));
+  // Hollow devices keep theirs in the data directory.
+  if (network !== undefined) stack.defer(() => removeEmptyDirectories(fleetRunDirectory(fleetId)));
   if (signal.aborted) return;
 
   const supervise = supervisorOptions(say);
