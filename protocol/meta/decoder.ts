@@ -1,7 +1,8 @@
 /**
  * Compiles a zod schema into a decoder of JSON that behaves as Kubernetes' own: null counts as absent, missing
  * required fields become zero values, unknown fields are collected and pruned, scalars are normalised, defaults
- * are filled in, and a wrong type is an error in the words of Go's JSON package. Enumerations are not checked
+ * are filled in, optional lists and maps without content count as absent (Go leaves them out of what it stores),
+ * and a wrong type is an error in the words of Go's JSON package. Enumerations are not checked
  * here: their values are a matter of validation. The input is never changed nor shared with the result, except
  * below fields of unknown type.
  */
@@ -68,6 +69,8 @@ interface Field {
   readonly required: boolean;
   /** An empty string counts as absent: enumerations and strings with a default. */
   readonly emptyIsAbsent: boolean;
+  /** An empty list or map counts as absent. */
+  readonly emptyCollectionIsAbsent: boolean;
   /** Makes the value of an absent field. */
   readonly fallback: ((cursor: Cursor) => unknown) | undefined;
 }
@@ -260,7 +263,8 @@ function structDecoder(schema: z.core.$ZodType, shape: Readonly<Record<string, z
         }
         if (item === null || item === undefined || (item === '' && field.emptyIsAbsent)) continue;
         cursor.path.push(key);
-        output[key] = field.decoder.decode(item, cursor);
+        const decoded = field.decoder.decode(item, cursor);
+        if (!field.emptyCollectionIsAbsent || !isEmpty(decoded)) output[key] = decoded;
         cursor.path.pop();
       }
       cursor.struct = outer;
@@ -268,6 +272,11 @@ function structDecoder(schema: z.core.$ZodType, shape: Readonly<Record<string, z
     },
     zero: (cursor) => fill({}, cursor),
   };
+}
+
+function isEmpty(collection: unknown): boolean {
+  for (const _ in collection as object) return false;
+  return true;
 }
 
 function compileField(schema: z.core.$ZodType): Field {
@@ -278,17 +287,21 @@ function compileField(schema: z.core.$ZodType): Field {
     ['string', 'enum', 'literal'].includes(definitionOf(inner).type) && !scalarRules.has(inner);
   if (definition.type === 'optional') {
     const emptyIsAbsent = definitionOf(inner).type === 'enum' || isStrictScalar(inner);
-    return { decoder, required: false, emptyIsAbsent, fallback: undefined };
+    const emptyCollectionIsAbsent =
+      ['array', 'record'].includes(definitionOf(inner).type) && !scalarRules.has(inner);
+    return { decoder, required: false, emptyIsAbsent, emptyCollectionIsAbsent, fallback: undefined };
   }
+  const emptyCollectionIsAbsent = false;
   if (definition.type === 'default' || definition.type === 'prefault') {
     const { defaultValue } = definition;
     const fallback =
       typeof defaultValue === 'object' && defaultValue !== null
         ? (cursor: Cursor) => decoder.decode(defaultValue, cursor)
         : () => defaultValue;
-    return { decoder, required: false, emptyIsAbsent: stringLike, fallback };
+    return { decoder, required: false, emptyIsAbsent: stringLike, emptyCollectionIsAbsent, fallback };
   }
-  return { decoder, required: true, emptyIsAbsent: false, fallback: (cursor) => decoder.zero(cursor) };
+  const fallback = (cursor: Cursor) => decoder.zero(cursor);
+  return { decoder, required: true, emptyIsAbsent: false, emptyCollectionIsAbsent, fallback };
 }
 
 /** Times: an empty text stands for no time, as Go's zero time does. */

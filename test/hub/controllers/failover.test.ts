@@ -87,7 +87,7 @@ test('a device that comes back is scheduled to again', async () => {
       const [first] = (await hub.list<ReturnType<typeof node>>(NODES)).filter(
         ({ metadata }) => metadata.name === 'a',
       );
-      return first?.spec.taints?.length === 0;
+      return first !== undefined && (first.spec.taints ?? []).length === 0;
     });
     await hub.client.resource(DEPLOYMENTS).patch('web', 'default', 'merge', { spec: { replicas: 4 } });
     await beatUntil(hub, NAMES, async () => (await placed(hub)).includes('a'));

@@ -107,6 +107,24 @@ test('null is as good as absent', () => {
   assert.deepEqual(object.status, {});
 });
 
+test('optional lists and maps without content are not kept, structs are', () => {
+  const { object } = decodePod({
+    metadata: { name: 'x', annotations: {}, labels: { a: 'b' }, finalizers: [] },
+    spec: {
+      nodeSelector: {},
+      tolerations: [],
+      volumes: [{ name: 'v', emptyDir: {} }],
+      containers: [{ ...CONTAINER, env: [], securityContext: {} }],
+    },
+  });
+  for (const gone of ['annotations', 'finalizers']) assert.ok(!(gone in object.metadata), gone);
+  assert.deepEqual(object.metadata.labels, { a: 'b' });
+  for (const gone of ['nodeSelector', 'tolerations']) assert.ok(!(gone in object.spec), gone);
+  assert.deepEqual(object.spec.volumes, [{ name: 'v', emptyDir: {} }]);
+  const [main] = object.spec.containers;
+  assert.deepEqual([main && 'env' in main, main?.securityContext], [false, {}]);
+});
+
 test('a pod gets the defaults of Kubernetes', () => {
   const { object } = decodePod({
     metadata: { name: 'x' },
