@@ -59,8 +59,10 @@ export async function bundleAgent(root = ROOT) {
   cpSync(join(root, profiles), join(root, 'dist', 'bundle', profiles), { recursive: true });
   await build({
     absWorkingDir: root,
-    // The last two are programs of their own, started by path.
-    entryPoints: ['main.js', 'join-process.js', 'observe/hardware-probe.js'].map((name) => join(from, name)),
+    // All but the first are programs of their own, started by path.
+    entryPoints: ['main.js', 'join-process.js', 'link/key-request-main.js', 'observe/hardware-probe.js'].map(
+      (name) => join(from, name),
+    ),
     entryNames: '[name]',
     outdir,
     bundle: true,

@@ -4,10 +4,13 @@
  * in use for the present session; the next one uses the new. Dates are judged by the hub's time.
  */
 import { X509Certificate } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
 import type { Clock, Timer } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
+import { runCommand } from '../lib/command.js';
 import { type DeviceIdentity, saveIdentity } from './identity.js';
-import { fits, type KeyRequest, makeKeyRequest } from './key-request.js';
+import { fits, type KeyRequest } from './key-request.js';
 
 export interface RenewerOptions {
   readonly dataDir: string;
@@ -18,6 +21,14 @@ export interface RenewerOptions {
   /** The hub's time, when known. */
   readonly hubTime: () => number | undefined;
   readonly send: (csr: string) => void;
+}
+
+const KEY_REQUEST = fileURLToPath(new URL('./key-request-main.js', import.meta.url));
+const keyRequestSchema = z.object({ key: z.string(), csr: z.string() });
+
+/** In a process of its own: the agent would hold the certificate libraries for ever after. */
+async function makeKeyRequest(device: string): Promise<KeyRequest> {
+  return keyRequestSchema.parse(JSON.parse(await runCommand(process.execPath, [KEY_REQUEST, device])));
 }
 
 const CHECK_EVERY_MS = 6 * 3600_000;
