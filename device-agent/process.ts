@@ -13,7 +13,7 @@ import { makePrivateDirectory } from './lib/state-dir.js';
 import { systemClock } from './lib/system-clock.js';
 import { type DeviceIdentity, loadIdentity } from './link/identity.js';
 import { startLink } from './link/start.js';
-import { HeapTrimmer } from './metrics/heap-trimmer.js';
+import { HeapTrimmer, processHeap } from './metrics/heap-trimmer.js';
 import { Observer } from './observe/observer.js';
 import { createParts } from './parts.js';
 import { tearDownDevice } from './teardown.js';
@@ -46,7 +46,7 @@ async function run(config: AgentConfig, logger: Logger, stop: AbortSignal): Prom
       }),
   });
   logger.info({ device: config.name, runtime: parts.runtime.version }, 'the device agent is running');
-  using _trimmer = new HeapTrimmer(systemClock);
+  using _trimmer = new HeapTrimmer(systemClock, processHeap());
   await new Promise<void>((resolve) => {
     if (stop.aborted) resolve();
     stop.addEventListener('abort', () => resolve(), { once: true });

@@ -7,32 +7,43 @@ import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Clock, Timer } from '#protocol/lib/clock.js';
 
-const LOOK_EVERY_MS = 20_000;
+export const LOOK_EVERY_MS = 20_000;
 /** Growth since the last collection that is worth another one. */
-const WORTH_BYTES = 3 * 1024 ** 2;
+const WORTH_BYTES = 2 * 1024 ** 2;
+
+/** The heap: how much it holds of the machine's memory, and a full collection. */
+export interface Heap {
+  bytes(): number;
+  collect(): void;
+}
+
+export function processHeap(): Heap {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  return { bytes: () => getHeapStatistics().total_heap_size, collect };
+}
 
 export class HeapTrimmer implements Disposable {
   readonly #clock: Clock;
-  readonly #collect: () => void;
+  readonly #heap: Heap;
   #heldAfter = 0;
   #heldBefore = 0;
   #timer: Timer;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, heap: Heap) {
     this.#clock = clock;
-    setFlagsFromString('--expose-gc');
-    this.#collect = runInNewContext('gc') as () => void;
+    this.#heap = heap;
     this.#timer = clock.setTimer(LOOK_EVERY_MS, () => this.#look());
   }
 
   #look(): void {
-    const held = getHeapStatistics().total_heap_size;
+    const held = this.#heap.bytes();
     // Only once the burst is over: a heap that still grows is at work.
     const quiet = held <= this.#heldBefore + WORTH_BYTES / 3;
     this.#heldBefore = held;
     if (quiet && held - this.#heldAfter > WORTH_BYTES) {
-      this.#collect();
-      this.#heldAfter = getHeapStatistics().total_heap_size;
+      this.#heap.collect();
+      this.#heldAfter = this.#heap.bytes();
       this.#heldBefore = this.#heldAfter;
     }
     this.#timer = this.#clock.setTimer(LOOK_EVERY_MS, () => this.#look());
