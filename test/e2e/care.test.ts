@@ -201,7 +201,11 @@ describe('care', { skip: whyNoHollowFleet() ?? false }, () => {
     await kubectl('rollout', 'pause', 'deployment/stuck');
     await kubectl('set', 'env', 'deployment/stuck', 'A=b');
     const sets = await kubectl('get', 'replicasets', '-l', 'app=stuck', '-o', 'wide');
-    assert.equal(sets.trim().split('\n').length, 3, sets + (await kubectl('get', 'replicasets', '-o', 'yaml')));
+    assert.equal(
+      sets.trim().split('\n').length,
+      3,
+      sets + (await kubectl('get', 'replicasets', '-o', 'yaml')),
+    );
     await kubectl('rollout', 'resume', 'deployment/stuck');
     await rolledOut('stuck');
     await kubectl('delete', 'deployment', 'stuck', WAIT);
