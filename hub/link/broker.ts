@@ -7,6 +7,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import { Aedes, type AedesPublishPacket, type Client } from 'aedes';
+import { writeToStream } from 'mqtt-packet';
 import type { Clock } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
 import { MESSAGES } from '#protocol/link/codec.js';
@@ -115,6 +116,8 @@ export class EmbeddedBroker implements HubTransport {
   }
 
   async #createAedes(): Promise<Aedes> {
+    // A prepared buffer for each of the 65,536 packet identifiers would be seven megabytes.
+    writeToStream.cacheNumbers = false;
     const aedes = await Aedes.createBroker({
       concurrency: 1000,
       connectTimeout: CONNECT_TIMEOUT_MS,

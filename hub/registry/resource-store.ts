@@ -30,7 +30,7 @@ import { updateObject } from './update.js';
 import { watchObjects } from './watch.js';
 
 /** How many objects of a collection are deleted at once, so that they share disk syncs. */
-const DELETE_WIDTH = 64;
+const DELETE_WIDTH = 128;
 
 export class ResourceStore implements ResourceStorage {
   readonly #context: ResourceContext;
