@@ -16,7 +16,7 @@ import { FLEET_ANNOTATION } from '#protocol/fleet/v1alpha1/well-known.js';
 import { eventually } from '#test/helpers/eventually.js';
 import { Fleet, whyNoFleet } from '#test/helpers/fleet.js';
 import { type PodListView, type PodView, podManifest, shell } from '#test/helpers/workloads.js';
-import { type BenchResult, percentile, runIfMain } from './bench.js';
+import { type BenchResult, formatTable, percentile, runIfMain } from './bench.js';
 import { processCpuMs, processMemory } from './hub-process.js';
 
 const DEVICE = 'device-1';
@@ -89,8 +89,7 @@ async function idle(fleet: Fleet, what: string, budgeted: boolean): Promise<Benc
     ...(budgeted ? { goal } : {}),
     detail,
   });
-  process.stderr.write(`bench: agent: measured with ${what}\n`);
-  return [
+  const results = [
     result('resident', 'MiB', rssMiB, 64, {
       'highest MiB': peakMiB,
       'conmon of all containers MiB': monitors.reduce((sum, one) => sum + one, 0),
@@ -104,6 +103,9 @@ async function idle(fleet: Fleet, what: string, budgeted: boolean): Promise<Benc
       'MiB a day': (writtenPerHour * 24) / MIB,
     }),
   ];
+  // Minutes lie between these and the end.
+  process.stderr.write(`${formatTable(results)}\n`);
+  return results;
 }
 
 /** Of the agent and of the monitors of its containers. */
@@ -184,15 +186,19 @@ function watchPods(
   const url = `${server}${PODS_PATH}?watch=1&resourceVersion=${resourceVersion}`;
   const tls = { ca, ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }) };
   let stopped = false;
+  const failed = (error: Error) => {
+    if (!stopped) throw error;
+  };
   const outgoing = request(url, { ...tls, agent: false }, (response) => {
-    createInterface({ input: response }).on('line', (line) => {
+    const lines = createInterface({ input: response });
+    lines.on('line', (line) => {
       const event = JSON.parse(line) as { type: string; object: PodView };
       if (event.type === 'ADDED' || event.type === 'MODIFIED') onPod(event.object);
     });
+    // The interface repeats the errors of its input.
+    for (const source of [response, lines]) source.on('error', failed);
   });
-  outgoing.on('error', (error) => {
-    if (!stopped) throw error;
-  });
+  outgoing.on('error', failed);
   outgoing.end();
   return {
     [Symbol.dispose]() {
