@@ -109,6 +109,16 @@ export class JoinTokens {
     }
   }
 
+  /** What a token says, without using it; undefined when it is unknown, wrong or no longer good. */
+  async read(token: string): Promise<JoinTokenInfo | undefined> {
+    const [, id, secret] = TOKEN.exec(token) ?? [];
+    if (id === undefined || secret === undefined) return undefined;
+    const stored = await this.#find(id);
+    if (stored === undefined || !isSecretOf(stored, secret)) return undefined;
+    const info = describe(stored, id);
+    return this.#isLive(info) ? info : undefined;
+  }
+
   /**
    * Uses a token up once for a device. Unauthorized when it is unknown, wrong, expired, used up, or for
    * another device; all of these look the same to the caller.
@@ -121,10 +131,7 @@ export class JoinTokens {
       const stored = await this.#find(id);
       if (stored === undefined) throw ApiError.unauthorized();
       const info = describe(stored, id);
-      const expected = Buffer.from(field(stored, 'hash') ?? '', 'hex');
-      const actual = hash(secret);
-      const matches = expected.length === actual.length && timingSafeEqual(expected, actual);
-      if (!matches) throw ApiError.unauthorized();
+      if (!isSecretOf(stored, secret)) throw ApiError.unauthorized();
       if (!this.#isLive(info)) {
         await this.revoke(id);
         throw ApiError.unauthorized();
@@ -177,6 +184,12 @@ export class JoinTokens {
     }
     return text;
   }
+}
+
+function isSecretOf(stored: SecretObject, secret: string): boolean {
+  const expected = Buffer.from(field(stored, 'hash') ?? '', 'hex');
+  const actual = hash(secret);
+  return expected.length === actual.length && timingSafeEqual(expected, actual);
 }
 
 function describe(secret: SecretObject, id: string): JoinTokenInfo {

@@ -121,8 +121,8 @@ export class Enrolment {
         'it was revoked; set spec.revoked to false to let it join again',
       );
     }
-    // Only who shows a token that exists is told that the name is taken.
-    const info = (await tokens.list()).find(({ id }) => token.startsWith(`${id}.`));
+    // Only who shows a good token is told that the name is taken.
+    const info = await tokens.read(token);
     if (info === undefined) throw ApiError.unauthorized();
     // A Device that somebody made beforehand, and that never had a certificate, is waiting to be joined.
     const waiting = node === undefined && known?.status.certificateExpirationTime === undefined;
