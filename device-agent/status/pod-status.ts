@@ -60,7 +60,7 @@ export function podStatus(input: PodStatusInput): PodStatus {
     statuses.set(name, kept);
     (roled.role === 'main' ? mains : inits).push(kept);
   }
-  const phase = over?.phase ?? podPhase(spec, statuses);
+  const phase = over?.phase ?? podPhase(spec, statuses, run.pod.metadata.deletionTimestamp !== undefined);
   const podIp = observed.sandbox?.ip ?? (over === undefined ? undefined : previous?.podIP);
   return {
     phase,

@@ -101,6 +101,7 @@ export class PodModel {
           containerId: id,
         }
       : undefined;
+    if (termination !== undefined) this.activity.lastEnds.set(one.name, termination);
     return {
       state: {
         id,

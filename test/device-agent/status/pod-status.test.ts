@@ -1,6 +1,7 @@
 /** The status of pods as kubelet would write it, for states of the model. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { isLeaving } from '#device-agent/plan/plan.js';
 import type { ContainerState } from '#device-agent/runtime/runtime.js';
 import { podStatus } from '#device-agent/status/pod-status.js';
 import { qosClass } from '#device-agent/status/qos-class.js';
@@ -11,6 +12,8 @@ import { desiredPod, PodModel } from '#test/helpers/pod-model.js';
 
 const ONE = { spec: { containers: [{ name: 'a', image: 'a:1' }] } };
 
+const DELETING = { deletionTimestamp: '2026-01-01T00:00:30Z', deletionGracePeriodSeconds: 30 };
+
 function statusOf(model: PodModel, previous?: PodStatus): PodStatus {
   const { desired } = model;
   assert.ok(desired?.run);
@@ -18,7 +21,7 @@ function statusOf(model: PodModel, previous?: PodStatus): PodStatus {
     run: desired.run,
     observed: model.observe(),
     waiting: model.plan().waiting,
-    leaving: desired.removal !== undefined,
+    leaving: isLeaving(desired),
     lastEnds: model.activity.lastEnds,
     previous,
     acceptedAt: desired.acceptedAt,
@@ -119,6 +122,49 @@ test('a pod that was stopped and cleared away has not restarted', () => {
   model.settle();
   assert.equal(model.forgotten, true);
   assert.equal(first(statusOf(model, before))?.restartCount, 0);
+});
+
+const DELETIONS = [
+  { name: 'ended on the signal', exitCode: undefined, phase: 'Failed', reason: 'PodFailed', code: 143 },
+  { name: 'ended with success', exitCode: 0, phase: 'Succeeded', reason: 'PodCompleted', code: 0 },
+];
+for (const { name, exitCode, phase, reason, code } of DELETIONS)
+  test(`a deleted pod whose container ${name} is ${phase} before it goes`, () => {
+    const model = new PodModel(desiredPod(ONE));
+    model.settle();
+    const before = statusOf(model);
+    model.desired = desiredPod({ ...ONE, metadata: DELETING });
+    assert.equal(statusOf(model, before).phase, 'Running', 'while it still runs');
+    if (exitCode !== undefined) model.end('a', exitCode);
+    model.settle();
+    assert.equal(model.forgotten, true);
+    const status = statusOf(model, before);
+    assert.equal(status.phase, phase);
+    assert.equal(first(status)?.state.terminated?.exitCode, code);
+    assert.equal(condition(status, 'Ready')?.reason, reason);
+  });
+
+test('a deleted pod has not ended while a sidecar of it still runs', () => {
+  const sidecar = { name: 's', image: 's:1', restartPolicy: 'Always' };
+  const spec = { initContainers: [sidecar], ...ONE.spec };
+  const model = new PodModel(desiredPod({ spec }));
+  model.settle();
+  const before = statusOf(model);
+  model.desired = desiredPod({ spec, metadata: DELETING });
+  model.stubborn.add('s');
+  model.settle();
+  assert.ok(statusOf(model, before).initContainerStatuses?.[0]?.state.running);
+  assert.ok(first(statusOf(model, before))?.state.terminated);
+  assert.equal(statusOf(model, before).phase, 'Running');
+  model.run(60_000);
+  assert.equal(model.forgotten, true);
+  assert.equal(statusOf(model, before).phase, 'Failed');
+});
+
+test('a deleted pod of which nothing ever ran stays Pending', () => {
+  const model = new PodModel(desiredPod({ ...ONE, metadata: DELETING }));
+  model.settle();
+  assert.equal(statusOf(model).phase, 'Pending');
 });
 
 test('transition times change with a condition and not otherwise', () => {
