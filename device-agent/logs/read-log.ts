@@ -112,7 +112,8 @@ async function* followFile(
   using changes = new Changes(path, options.clock);
   let file: FileHandle | undefined;
   let reader: LineReader | undefined;
-  let announced: 'rotated' | 'end' | { readonly path: string } | undefined;
+  let rotated = false;
+  let announced: 'end' | { readonly path: string } | undefined;
   try {
     for (;;) {
       if (signal.aborted) return 'end';
@@ -126,18 +127,19 @@ async function* followFile(
         if (piece !== undefined) yield piece;
       }
       if (lines !== undefined) continue;
-      // What was written before a rotation or an end was announced is read before the announcement is followed.
-      if (announced === 'rotated') {
+      // What was written before a rotation was noticed is read from the old file before the new one is opened.
+      if (rotated) {
         await file?.close();
         file = undefined;
-        announced = undefined;
+        rotated = false;
+        continue;
+      }
+      // Also after an end was announced: the last lines may be in a file that took this one's place meanwhile.
+      if (file !== undefined && (await wasReplaced(file, path))) {
+        rotated = true;
         continue;
       }
       if (announced !== undefined) return announced;
-      if (file !== undefined && (await wasReplaced(file, path))) {
-        announced = 'rotated';
-        continue;
-      }
       const next = (await options.next?.()) ?? 'wait';
       if (next !== 'wait') {
         announced = next;

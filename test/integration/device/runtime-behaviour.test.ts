@@ -42,7 +42,7 @@ test('a container that promised not to be root is refused as root', { skip }, as
   await fixture.runtime.createPodCgroup(spec.key.podUid, {});
   await assert.rejects(fixture.runtime.create(spec), (error) => {
     assert.ok(error instanceof RuntimeError);
-    assert.equal(error.reason, 'CreateContainerError');
+    assert.equal(error.reason, 'CreateContainerConfigError');
     assert.match(error.message, /runAsNonRoot and image will run as root/);
     return true;
   });
