@@ -151,15 +151,20 @@ test('a followed log goes from run to run and ends with the pod', async (t) => {
   const device = await setUp(t);
   await device.log(0, 'first run');
   const peer = new FakePeer(logs(device.uid, { follow: true }));
-  const done = logStreamHandler(device)(peer);
+  const clock = new FakeClock();
+  let over = false;
+  const done = logStreamHandler({ ...device, clock })(peer).finally(() => {
+    over = true;
+  });
   const arrived = async (text: string) => {
     while (!peer.stdout.includes(text)) await new Promise((resolve) => setImmediate(resolve));
   };
   await arrived('first run');
   await device.log(1, 'second run');
   await arrived('second run');
-  await device.desired.accept(removeAssignment(device.uid));
   await device.log(1, 'last');
+  await device.desired.accept(removeAssignment(device.uid));
+  while (!over) await clock.advance(2_000);
   assert.deepEqual(await done, { outcome: 'ok' });
   assert.equal(peer.stdout, 'first run\nsecond run\nlast\n');
 });
@@ -240,13 +245,27 @@ test('attach shows what is written from now on and ends with the container', asy
     tty: false,
   };
   const peer = new FakePeer(open);
-  const done = attachStreamHandler(device)(peer);
-  // The tail is found before anything is written after it.
-  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+  const clock = new FakeClock();
+  const { pods } = device;
+  let over = false;
+  const following = new Promise<void>((resolve) => {
+    const afterRun = pods.afterRun.bind(pods);
+    // Asked only at the end of the log: the tail has been found.
+    pods.afterRun = (...given) => {
+      resolve();
+      return afterRun(...given);
+    };
+  });
+  const done = attachStreamHandler({ pods, clock })(peer).finally(() => {
+    over = true;
+  });
+  await following;
   await device.log(0, 'after');
+  // A container's output is in its log before its end is known.
+  await device.log(0, 'end');
   await device.runtime.kill(`${device.uid}-main-0`, 'SIGKILL');
   device.observer.invalidate();
-  await device.log(0, 'end');
+  while (!over) await clock.advance(2_000);
   assert.deepEqual(await done, { outcome: 'ok' });
   assert.equal(peer.stdout, 'after\nend\n');
 });
