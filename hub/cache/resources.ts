@@ -16,4 +16,6 @@ export const EVENTS = core('events');
 export const DEPLOYMENTS = apps('deployments');
 export const REPLICA_SETS = apps('replicasets');
 
+export const LEASES: ResourceId = { group: API_GROUP.coordination, version: 'v1', resource: 'leases' };
+
 export const DEVICES: ResourceId = { group: FLEET_GROUP, version: FLEET_VERSION, resource: 'devices' };

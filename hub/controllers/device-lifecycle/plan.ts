@@ -3,6 +3,7 @@
  * what should be and names only differences, so an unchanged device costs no write. `waiting` changes nothing
  * that an earlier verdict has set.
  */
+import type { LeaseSpec } from '#protocol/coordination/v1/lease.js';
 import type { Node, NodeCondition, Taint } from '#protocol/core/v1/node.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
 import { NODE_CONDITION, TAINT } from '#protocol/core/v1/well-known.js';
@@ -13,6 +14,7 @@ import { formatTime, parseTime } from '#protocol/meta/time.js';
 import { sameJson } from '../../lib/same-json.js';
 import { type Eviction, planEvictions } from './evictions.js';
 import type { DeviceLiveness } from './liveness.js';
+import { nodeLeaseSpec } from './node-lease.js';
 
 export interface DeviceInputs {
   readonly node: Node | undefined;
@@ -35,6 +37,7 @@ export type DeviceStep =
   | { readonly step: 'set-ready'; readonly condition: NodeCondition }
   | { readonly step: 'set-taints'; readonly taints: readonly Taint[] }
   | { readonly step: 'set-device-status'; readonly status: DeviceStatus }
+  | { readonly step: 'renew-lease'; readonly node: Node; readonly spec: LeaseSpec }
   | { readonly step: 'evict'; readonly eviction: Eviction };
 
 export interface DevicePlan {
@@ -43,7 +46,7 @@ export interface DevicePlan {
   readonly recheckAfterMs: number | undefined;
 }
 
-/** Times in the Device's status are for people: they may be this old. */
+/** Times in the Device's status and the node's Lease are for people: they may be this old. */
 const STATUS_AGE_MS = 60_000;
 const NOBODY_REPORTED = 'NodeStatusUnknown';
 
@@ -52,6 +55,7 @@ export function planDevice(inputs: DeviceInputs): DevicePlan {
   const ready = node === undefined ? undefined : readyCondition(inputs, node);
   const taints = node === undefined ? undefined : changedTaints(inputs, node, ready);
   const status = device === undefined ? undefined : deviceStatus(inputs, device);
+  const lease = status === undefined || node === undefined ? undefined : leaseSpec(inputs, node);
   const evictions = inputs.lostAt === undefined ? [] : allEvictions(inputs, inputs.lostAt);
   const later = evictions.filter(({ dueAt }) => dueAt > now).map(({ dueAt }) => dueAt - now);
   const recheck = [...later, ...(device === undefined || inputs.verdict === 'dead' ? [] : [STATUS_AGE_MS])];
@@ -64,6 +68,9 @@ export function planDevice(inputs: DeviceInputs): DevicePlan {
         .filter(({ dueAt }) => dueAt <= now)
         .map((eviction) => ({ step: 'evict' as const, eviction })),
       ...(status === undefined ? [] : [{ step: 'set-device-status' as const, status }]),
+      ...(lease === undefined || node === undefined
+        ? []
+        : [{ step: 'renew-lease' as const, node, spec: lease }]),
     ],
     recheckAfterMs: recheck.length === 0 ? undefined : Math.min(...recheck),
   };
@@ -132,6 +139,13 @@ function changedTaints(
 }
 
 const OURS: ReadonlySet<string> = new Set([TAINT.unreachable, TAINT.notReady, FLEET_TAINT.revoked]);
+
+/** Whoever is not there renews nothing: the Lease runs out. */
+function leaseSpec({ liveness, verdict, now, wall }: DeviceInputs, node: Node): LeaseSpec | undefined {
+  if (liveness?.connected !== true || verdict === 'dead') return undefined;
+  const heardAt = wall - (now - liveness.lastHeard);
+  return nodeLeaseSpec(node.metadata.name, heardAt, liveness.beatInterval, STATUS_AGE_MS);
+}
 
 function deviceStatus(inputs: DeviceInputs, device: Device): DeviceStatus | undefined {
   const { liveness, verdict, now, wall } = inputs;

@@ -21,6 +21,7 @@ import type { Eviction } from './evictions.js';
 import { evictionsHeldUntil, type FleetMember, isOverdue } from './fleet-guard.js';
 import { type DeviceMemory, firstMemory, judge } from './judge.js';
 import type { LivenessBook } from './liveness.js';
+import { writeNodeLease } from './node-lease.js';
 import { type DeviceStep, planDevice } from './plan.js';
 import { StallWatch } from './stall-watch.js';
 
@@ -199,6 +200,9 @@ class DeviceLifecycle {
         await client
           .resource<Device>(DEVICES)
           .patch(name, undefined, 'merge', { status: step.status }, 'status');
+        return;
+      case 'renew-lease':
+        await writeNodeLease(client, step.node, step.spec);
         return;
       case 'evict':
         await this.#evict(name, step.eviction);

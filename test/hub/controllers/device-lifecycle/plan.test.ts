@@ -60,7 +60,7 @@ describe('a living device', () => {
   test('costs no write while nothing changes', () => assert.deepEqual(steps({}), []));
 
   test('is written at most once a minute for having been heard', () => {
-    const [step] = steps({
+    const [step, lease] = steps({
       device: device({ status: { presence: 'Online', lastHeardTime: '2026-01-02T04:59:00Z' } }),
     });
     assert.deepEqual(step, {
@@ -70,6 +70,11 @@ describe('a living device', () => {
         lastHeardTime: '2026-01-02T05:00:00Z',
         leaseEndTime: '2026-01-02T05:00:10Z',
       },
+    });
+    assert.deepEqual(lease?.step === 'renew-lease' && lease.spec, {
+      holderIdentity: 'device-1',
+      leaseDurationSeconds: 70,
+      renewTime: '2026-01-02T05:00:00.000000Z',
     });
   });
 

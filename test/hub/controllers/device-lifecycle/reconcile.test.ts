@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createInformerFactory } from '#hub/cache/informer-factory.js';
-import { DEVICES, NODES, PODS } from '#hub/cache/resources.js';
+import { DEVICES, LEASES, NODES, PODS } from '#hub/cache/resources.js';
 import { deviceLifecycleController } from '#hub/controllers/device-lifecycle/reconcile.js';
+import type { Lease } from '#protocol/coordination/v1/lease.js';
 import type { Node } from '#protocol/core/v1/node.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
 import { TAINT } from '#protocol/core/v1/well-known.js';
@@ -201,13 +202,16 @@ test('a pod that is bound to a dead device is given up too', async () => {
   });
 });
 
-test('beats are not written: one write a minute at most', async () => {
+test('beats are not written: one write of Device and Lease a minute at most', async () => {
   const fleet = new Fleet(['a']);
+  fleet.client.change<Device>(DEVICES, 'a', ({ status }) => {
+    delete status.lastHeardTime;
+  });
   await fleet.with(async () => {
     await fleet.run(10_000, ['a']);
     const before = fleet.client.calls.length;
     await fleet.run(300_000, ['a']);
-    assert.ok(fleet.client.calls.length - before <= 5, `${fleet.client.calls.length - before} writes`);
+    assert.ok(fleet.client.calls.length - before <= 10, `${fleet.client.calls.length - before} writes`);
   });
 });
 
@@ -227,6 +231,31 @@ test('a revoked device is tainted and all its pods go, the unowned too', async (
       [FLEET_TAINT.revoked, FLEET_TAINT.revoked, TAINT.unreachable, TAINT.unreachable],
     );
     assert.equal(fleet.ready('a'), 'Unknown', 'at once, whatever is heard of it');
+  });
+});
+
+test('a device has a Lease in kube-node-lease that goes with its Node and runs out when it falls silent', async () => {
+  const fleet = new Fleet();
+  fleet.client.change<Device>(DEVICES, 'a', ({ status }) => {
+    delete status.lastHeardTime;
+  });
+  const lease = () => fleet.client.all<Lease>('leases').find(({ metadata }) => metadata.name === 'a');
+  await fleet.with(async () => {
+    await fleet.run(130_000, NAMES);
+    const { metadata, spec } = lease() as Lease;
+    assert.equal(metadata.namespace, 'kube-node-lease');
+    const { uid } = fleet.node('a').metadata;
+    assert.deepEqual(metadata.ownerReferences, [{ apiVersion: 'v1', kind: 'Node', name: 'a', uid }]);
+    assert.equal(spec.holderIdentity, 'a');
+    const age = fleet.clock.now() - Date.parse(spec.renewTime ?? '');
+    assert.ok(age <= 64_000, `renewed ${age} ms ago`);
+    await fleet.run(130_000, ['b', 'c']);
+    const silent = lease()?.spec ?? {};
+    const { renewTime = '', leaseDurationSeconds = 0 } = silent;
+    assert.ok(Date.parse(renewTime) + leaseDurationSeconds * 1_000 < fleet.clock.now());
+    fleet.client.remove(LEASES, 'kube-node-lease/a');
+    await fleet.run(10_000, NAMES);
+    assert.equal(lease()?.spec.holderIdentity, 'a', 'made again when it is gone');
   });
 });
 
