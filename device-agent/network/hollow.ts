@@ -1,8 +1,8 @@
 /**
  * A network that only pretends: pods get addresses of a subnet, nothing is set up. Every port of a pod answers,
- * and to HTTP with 200, so that probes pass and rollouts end. For hollow devices.
+ * and to HTTP with 200 and to gRPC's health checks, so that probes pass and rollouts end. For hollow devices.
  */
-import { Duplex } from 'node:stream';
+import { pretendedServer } from './hollow-server.js';
 import type { Network, Sandbox, SandboxSpec } from './network.js';
 import { subnetAddress, subnetSize } from './subnet.js';
 
@@ -49,24 +49,4 @@ export function createHollowNetwork(options: HollowNetworkOptions): Network {
     }
     throw new Error(`no free address in ${options.subnet}`);
   }
-}
-
-const ANSWER = 'This device only pretends to run the pod.\n';
-
-/** The client's end of a connection whose server answers the first thing it hears and closes. */
-function pretendedServer(): Duplex {
-  let answered = false;
-  return new Duplex({
-    read() {},
-    write(_chunk, _encoding, done) {
-      if (!answered) {
-        answered = true;
-        this.push(
-          `HTTP/1.1 200 OK\r\nContent-Length: ${ANSWER.length}\r\nConnection: close\r\n\r\n${ANSWER}`,
-        );
-        this.push(null);
-      }
-      done();
-    },
-  });
 }

@@ -1,12 +1,13 @@
 /**
  * Does once what a probe or a lifecycle hook asks for: runs a command in the container, sends an HTTP GET,
- * or opens a TCP connection inside the pod's network namespace. Nothing that it opens outlives it, and it
- * reads at most 10 KiB of what comes back.
+ * asks a gRPC health service, or opens a TCP connection inside the pod's network namespace. Nothing that it
+ * opens outlives it, and it reads at most 10 KiB of what comes back.
  */
 import type { Duplex } from 'node:stream';
 import type { Container, LifecycleHandler, Probe } from '#protocol/core/v1/pod.js';
 import type { Network } from '../network/network.js';
 import type { Runtime } from '../runtime/runtime.js';
+import { checkGrpc } from './grpc-check.js';
 
 export type ProbeAction = Pick<Probe, 'exec' | 'httpGet' | 'tcpSocket' | 'grpc'> &
   Pick<LifecycleHandler, 'sleep'>;
@@ -47,7 +48,17 @@ export async function runAction(
       socket.destroy();
       return { ok: true, message: '' };
     }
-    return { ok: false, message: 'this device supports exec, httpGet and tcpSocket only' };
+    if (action.grpc !== undefined) {
+      const { port, service } = action.grpc;
+      const socket = await connect(undefined, port, target, dependencies, signal);
+      try {
+        await checkGrpc({ port, service }, socket, signal);
+      } finally {
+        socket.destroy();
+      }
+      return { ok: true, message: '' };
+    }
+    return { ok: false, message: 'this device supports exec, httpGet, tcpSocket and grpc only' };
   } catch (error) {
     if (signal.aborted) return { ok: false, message: `${kindOf(action)} timed out` };
     return { ok: false, message: error instanceof Error ? error.message : String(error) };
@@ -156,5 +167,7 @@ function resolvePort(port: string | number, container: Container): number {
 }
 
 function kindOf(action: ProbeAction): string {
-  return action.exec !== undefined ? 'command' : action.httpGet !== undefined ? 'HTTP request' : 'connection';
+  if (action.exec !== undefined) return 'command';
+  if (action.httpGet !== undefined) return 'HTTP request';
+  return action.grpc !== undefined ? 'health rpc' : 'connection';
 }
