@@ -17,7 +17,9 @@ type Draft = Pick<PodCondition, 'type' | 'status' | 'reason' | 'message'>;
 
 export function podConditions(input: ConditionsInput): PodCondition[] {
   const ready = containersReady(input);
-  const drafts: Draft[] = [initialized(input), podReady(input, ready), { ...ready, type: 'ContainersReady' }];
+  const drafts: Draft[] = [initialized(input), ready];
+  // What fulfils readiness gates is known to the hub only, which works Ready out for pods that have some.
+  if ((input.spec.readinessGates ?? []).length === 0) drafts.splice(1, 0, { ...ready, type: 'Ready' });
   return [
     ...drafts.map((draft) => dated(draft, input)),
     { type: 'PodScheduled', status: 'True', lastTransitionTime: formatTime(input.acceptedAt) },
@@ -54,17 +56,6 @@ function containersReady({ spec, phase, statuses }: ConditionsInput): Draft {
   if (unready.length === 0) return { type, status: 'True' };
   const message = `containers with unready status: [${unready.join(' ')}]`;
   return { type, status: 'False', reason: 'ContainersNotReady', message };
-}
-
-function podReady({ spec, previous }: ConditionsInput, ready: Draft): Draft {
-  const missing = (spec.readinessGates ?? [])
-    .map((gate) => gate.conditionType)
-    .filter((gate) => !previous.some((one) => one.type === gate && one.status === 'True'));
-  if (ready.status !== 'True' || missing.length === 0) return { ...ready, type: 'Ready' };
-  const message = missing
-    .map((gate) => `corresponding condition of pod readiness gate "${gate}" does not exist.`)
-    .join(', ');
-  return { type: 'Ready', status: 'False', reason: 'ReadinessGatesNotReady', message };
 }
 
 function dated(draft: Draft, { previous, now }: ConditionsInput): PodCondition {

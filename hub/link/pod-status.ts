@@ -1,11 +1,12 @@
 /**
  * What a device's report makes of a pod's status. Pure. The device owns the status of its pods, except for
- * conditions that others wrote (PodScheduled) and fields that only the hub knows; and a pod that has ended
+ * conditions that others wrote (PodScheduled), Ready where readiness gates decide it, and fields that only the hub knows; and a pod that has ended
  * does not come back to life.
  */
 
-import type { Pod, PodCondition, PodStatus } from '#protocol/core/v1/pod.js';
+import { hasReadinessGates, type Pod, type PodCondition, type PodStatus } from '#protocol/core/v1/pod.js';
 import { hasEnded } from '#protocol/core/v1/pod-status.js';
+import { POD_CONDITION } from '#protocol/core/v1/well-known.js';
 import type { PodReport } from '#protocol/link/report.js';
 import { sameJson } from '../lib/same-json.js';
 
@@ -19,19 +20,28 @@ export type ReportVerdict =
 export function judgeReport(pod: Pod, report: PodReport): ReportVerdict {
   const { status: current } = pod;
   if (hasEnded(current) && !hasEnded(report.status)) return { verdict: 'ended' };
-  const status = mergeStatus(current, report.status);
+  const status = mergeStatus(pod, report.status);
   return sameJson(status, current) ? { verdict: 'same' } : { verdict: 'write', status };
 }
 
-function mergeStatus(current: PodStatus, reported: PodStatus): PodStatus {
+function mergeStatus(pod: Pod, reported: PodStatus): PodStatus {
+  const { status: current } = pod;
   const { qosClass, startTime, observedGeneration } = current;
   return {
     ...(qosClass === undefined ? {} : { qosClass }),
     ...(startTime === undefined ? {} : { startTime }),
     ...(observedGeneration === undefined ? {} : { observedGeneration }),
     ...reported,
-    conditions: mergeConditions(current.conditions ?? [], reported.conditions ?? []),
+    conditions: mergeConditions(
+      current.conditions ?? [],
+      (reported.conditions ?? []).filter(({ type }) => !isHubs(pod, type)),
+    ),
   };
+}
+
+/** Whether the API works the condition out when the status is written: the device does not know all of it. */
+function isHubs(pod: Pod, type: string): boolean {
+  return type === POD_CONDITION.ready && hasReadinessGates(pod.spec);
 }
 
 /** Reported conditions by type over the current ones; those that the device does not report stay. */

@@ -8,7 +8,7 @@ import type { Pod } from '#protocol/core/v1/pod.js';
 import { hasEnded } from '#protocol/core/v1/pod-status.js';
 import { POD_CONDITION } from '#protocol/core/v1/well-known.js';
 import type { Clock } from '#protocol/lib/clock.js';
-import { setCondition } from '#protocol/meta/condition.js';
+import { findCondition, setCondition } from '#protocol/meta/condition.js';
 import { notSupported, required } from '#protocol/meta/field-error.js';
 import type { KubernetesObject } from '#protocol/meta/object-meta.js';
 import { ApiError, successStatus } from '#protocol/meta/status.js';
@@ -16,6 +16,7 @@ import { formatTime } from '#protocol/meta/time.js';
 import type { Eviction } from '#protocol/policy/v1/eviction.js';
 import { type Connect, keepAllButStatus, keepStatus, type Strategy } from '../strategy.js';
 import { validatePodSpecChange } from './pod-immutability.js';
+import { withReadiness } from './pod-readiness.js';
 import { qosClassOf } from './qos-class.js';
 
 const BINDING = { group: '', resource: 'pods/binding' };
@@ -38,6 +39,8 @@ export function podStrategy(clock: Clock): Strategy<Pod> {
           if (pod.status.qosClass === undefined && qosClass !== undefined) {
             pod.status = { ...pod.status, qosClass };
           }
+          const before = findCondition(old.status.conditions, POD_CONDITION.ready);
+          pod.status = withReadiness(pod, before, formatTime(clock.now()));
         },
       },
       binding: {},

@@ -86,3 +86,8 @@ export const podSpecSchema = struct(`${CORE}.PodSpec`, {
   ).optional(),
 });
 export type PodSpec = z.infer<typeof podSpecSchema>;
+
+/** Whether conditions that the device does not know decide about the pod's readiness too. */
+export function hasReadinessGates(spec: Pick<PodSpec, 'readinessGates'>): boolean {
+  return (spec.readinessGates?.length ?? 0) > 0;
+}

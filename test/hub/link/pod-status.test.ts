@@ -58,6 +58,22 @@ test('a pod that the API has ended does not come back to life', () => {
   assert.equal(judgeReport(subject, report({ phase: 'Failed' })).verdict, 'write');
 });
 
+test('whether a pod with readiness gates is ready is not the device’s to say', () => {
+  const gate = { type: 'x/y', status: 'True' };
+  const ready = { type: 'Ready', status: 'True' };
+  const subject = pod({
+    spec: { readinessGates: [{ conditionType: 'x/y' }] },
+    status: { phase: 'Running', conditions: [gate, ready] },
+  });
+  const containersReady = { type: 'ContainersReady', status: 'True' };
+  const judged = judgeReport(
+    subject,
+    report({ phase: 'Running', conditions: [{ type: 'Ready', status: 'False' }, containersReady] }),
+  );
+  assert.ok(judged.verdict === 'write');
+  assert.deepEqual(judged.status.conditions, [gate, ready, containersReady]);
+});
+
 const hello = {
   agentVersion: '1',
   bootId: 'b',
