@@ -29,6 +29,8 @@ const TEST_PACKAGES = [
   { package: 'mosquitto', anyOf: ['mosquitto'] },
   { package: 'docker-registry', anyOf: ['docker-registry'] },
   { package: 'skopeo', anyOf: ['skopeo'] },
+  { package: 'openssl', anyOf: ['openssl'] },
+  { package: 'zstd', anyOf: ['zstd'] },
 ];
 /** What an arm64 device in an emulator needs. */
 const DEVICE_TEST_PACKAGES = [
