@@ -104,24 +104,28 @@ function finalizersFor(
   return others;
 }
 
+/**
+ * In Kubernetes' words, which are of their own for namespaces; for every other kind they name the kind where
+ * elsewhere the resource stands.
+ */
 function checkPreconditions(
-  context: ResourceContext,
+  { kind }: ResourceContext,
   current: Readonly<KubernetesObject>,
   { preconditions }: StorageDeleteOptions,
 ): void {
   const { uid, resourceVersion, name } = current.metadata;
+  const refuse = (what: string, wanted: string, found: string | undefined, hint: string) => {
+    if (kind.group === '' && kind.kind === 'Namespace') {
+      const why = `Precondition failed: ${what} in precondition: ${wanted}, ${what} in object meta: ${found}`;
+      return ApiError.conflict(kind, name, why);
+    }
+    const why = `the ${what} in the precondition (${wanted}) does not match the ${what} in record (${found}). The object might have been ${hint}`;
+    return ApiError.conflict({ group: kind.group, resource: kind.kind }, name, why);
+  };
   if (preconditions.uid !== undefined && preconditions.uid !== uid) {
-    throw ApiError.conflict(
-      context.kind,
-      name,
-      `Precondition failed: UID in precondition: ${preconditions.uid}, UID in object meta: ${uid}`,
-    );
+    throw refuse('UID', preconditions.uid, uid, 'deleted and then recreated');
   }
   if (preconditions.resourceVersion !== undefined && preconditions.resourceVersion !== resourceVersion) {
-    throw ApiError.conflict(
-      context.kind,
-      name,
-      `Precondition failed: ResourceVersion in precondition: ${preconditions.resourceVersion}, ResourceVersion in object meta: ${resourceVersion}`,
-    );
+    throw refuse('ResourceVersion', preconditions.resourceVersion, resourceVersion, 'modified');
   }
 }

@@ -4,7 +4,7 @@ import { objectOf } from '#hub/registry/encode.js';
 import type { ConfigMap } from '#protocol/core/v1/config-map.js';
 import type { KubernetesObject } from '#protocol/meta/object-meta.js';
 import { apiError } from '#test/helpers/api-error.js';
-import { configMap, deployment, pod } from '#test/helpers/objects.js';
+import { configMap, deployment, namespace, pod } from '#test/helpers/objects.js';
 import { asNew, deleteOptions, listOptions, testRegistry } from '#test/helpers/registry.js';
 
 const map = (name: string, data: Record<string, string> = {}) =>
@@ -190,11 +190,35 @@ test('preconditions of a deletion', async () => {
   const { metadata } = objectOf(await maps.create(hub.scope('default'), map('a')));
   await assert.rejects(
     maps.delete(hub.scope('default'), 'a', deleteOptions({ preconditions: { uid: 'x' } })),
-    apiError(409, 'Conflict', new RegExp(`UID in precondition: x, UID in object meta: ${metadata.uid}`)),
+    apiError(
+      409,
+      'Conflict',
+      new RegExp(
+        `^Operation cannot be fulfilled on ConfigMap "a": the UID in the precondition \\(x\\) does not match the UID in record \\(${metadata.uid}\\). The object might have been deleted and then recreated$`,
+      ),
+    ),
   );
   await assert.rejects(
     maps.delete(hub.scope('default'), 'a', deleteOptions({ preconditions: { resourceVersion: '1' } })),
-    apiError(409, 'Conflict', /ResourceVersion in precondition: 1/),
+    apiError(
+      409,
+      'Conflict',
+      new RegExp(
+        `the ResourceVersion in the precondition \\(1\\) does not match the ResourceVersion in record \\(${metadata.resourceVersion}\\). The object might have been modified$`,
+      ),
+    ),
+  );
+  const spaces = hub.storage('namespaces');
+  const space = await hub.create('namespaces', namespace({ metadata: { name: 'n' } }));
+  await assert.rejects(
+    spaces.delete(hub.scope(), 'n', deleteOptions({ preconditions: { uid: 'x' } })),
+    apiError(
+      409,
+      'Conflict',
+      new RegExp(
+        `^Operation cannot be fulfilled on namespaces "n": Precondition failed: UID in precondition: x, UID in object meta: ${space.metadata.uid}$`,
+      ),
+    ),
   );
   const { gone, value } = await maps.delete(
     hub.scope('default'),
