@@ -37,6 +37,8 @@ export interface ApiRequest {
   readonly info: RequestInfo;
   /** A request header by its lower-case name. */
   header(name: string): string | undefined;
+  /** Headers whose lower-case name begins so: the rest of the name, and every value that was sent. */
+  headersFrom(prefix: string): ReadonlyArray<readonly [rest: string, values: readonly string[]]>;
   /** Where it came from, for audit and limits: an IP address, or 'in-process'. */
   readonly source: string;
   /** undefined: the caller is in this process and `user` is set already. */

@@ -65,6 +65,15 @@ export class HttpRequest implements ApiRequest {
     return Array.isArray(value) ? value.join(', ') : value;
   }
 
+  headersFrom(prefix: string): ReadonlyArray<readonly [rest: string, values: readonly string[]]> {
+    const found: Array<readonly [string, readonly string[]]> = [];
+    for (const name of Object.keys(this.#message.headers)) {
+      if (name.startsWith(prefix))
+        found.push([name.slice(prefix.length), this.#message.headersDistinct[name] ?? []]);
+    }
+    return found;
+  }
+
   get signal(): AbortSignal {
     return this.#aborter().signal;
   }

@@ -56,6 +56,10 @@ export class InProcessRequest implements ApiRequest {
     return name === 'user-agent' ? this.user.username : undefined;
   }
 
+  headersFrom(): readonly [] {
+    return [];
+  }
+
   get signal(): AbortSignal {
     return this.#aborter().signal;
   }

@@ -134,7 +134,7 @@ export class ApiHub {
     method: string,
     path: string,
     body?: unknown,
-    headers: Readonly<Record<string, string>> = {},
+    headers: Readonly<Record<string, string | string[]>> = {},
     agent: Agent = this.#agent,
   ): Promise<Answer> {
     return new Promise((resolve, reject) => {

@@ -124,6 +124,55 @@ test('impersonation needs the right to it', async (t) => {
   assert.equal((await hub.send('GET', MAPS, undefined, { 'impersonate-group': 'x' })).status, 400);
 });
 
+test('uid and extras of another user need the right to each value', async (t) => {
+  const hub = await ApiHub.start(t);
+  const path = '/apis/authentication.k8s.io/v1/selfsubjectreviews';
+  const as = {
+    'impersonate-user': 'ann',
+    'impersonate-uid': '42',
+    'impersonate-extra-scopes': ['view', 'a, b'],
+    'impersonate-extra-acme.com%2fproject': 'secret',
+  };
+  const who = (await hub.send('POST', path, {}, as)).json<{ status: { userInfo: object } }>().status.userInfo;
+  assert.deepEqual(who, {
+    username: 'ann',
+    uid: '42',
+    groups: ['system:authenticated'],
+    extra: { scopes: ['view', 'a, b'], 'acme.com/project': ['secret'] },
+  });
+  const rules = [
+    { apiGroups: [''], resources: ['users'], verbs: ['impersonate'] },
+    {
+      apiGroups: ['authentication.k8s.io'],
+      resources: ['userextras/scopes'],
+      resourceNames: ['view'],
+      verbs: ['impersonate'],
+    },
+  ];
+  const rbac = '/apis/rbac.authorization.k8s.io/v1';
+  await hub.send('POST', `${rbac}/clusterroles`, { metadata: { name: 'viewers' }, rules });
+  await hub.send('POST', `${rbac}/clusterrolebindings`, {
+    metadata: { name: 'viewers' },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'viewers' },
+    subjects: [{ kind: 'User', apiGroup: 'rbac.authorization.k8s.io', name: 'joe' }],
+  });
+  const agent = hub.agentFor(await hub.authority.issueClient({ commonName: 'joe', organizations: [] }));
+  t.after(() => agent.destroy());
+  const asJoe = (headers: Record<string, string | string[]>) =>
+    hub.send('POST', path, {}, { 'impersonate-user': 'ann', ...headers }, agent);
+  assert.equal((await asJoe({ 'impersonate-extra-scopes': 'view' })).status, 201);
+  const refused = await asJoe({ 'impersonate-extra-scopes': ['view', 'admin'] });
+  assert.equal(refused.status, 403);
+  assert.match(
+    refused.text,
+    /userextras.authentication.k8s.io \\"admin\\" is forbidden: User \\"joe\\" cannot impersonate resource \\"userextras\/scopes\\" in API group \\"authentication.k8s.io\\" at the cluster scope/,
+  );
+  assert.equal((await asJoe({ 'impersonate-extra-other': 'view' })).status, 403);
+  assert.equal((await asJoe({ 'impersonate-uid': '42' })).status, 403);
+  const alone = await hub.send('GET', MAPS, undefined, { 'impersonate-extra-scopes': 'view' });
+  assert.equal(alone.status, 400);
+});
+
 test('a user who asks too much is told to wait', async (t) => {
   const hub = await ApiHub.start(t, { api: { limits: { perUserRate: 1, perUserBurst: 3 } } });
   const agent = hub.agentFor(await hub.authority.issueClient({ commonName: 'joe', organizations: [] }));
