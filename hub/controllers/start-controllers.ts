@@ -10,7 +10,7 @@ import type { Client } from '../client/client.js';
 import { createEventRecorder } from '../client/event-recorder.js';
 import type { Controller, ControllerParts } from './controller.js';
 import { deploymentController } from './deployment/reconcile.js';
-import type { LivenessBook } from './device-lifecycle/liveness.js';
+import type { DeviceLink } from './device-lifecycle/liveness.js';
 import { deviceLifecycleController } from './device-lifecycle/reconcile.js';
 import { garbageCollector } from './garbage-collector/reconcile.js';
 import { namespaceController } from './namespace/reconcile.js';
@@ -22,7 +22,7 @@ import { taintEvictionController } from './taint-eviction/reconcile.js';
 export interface ControllersOptions {
   readonly client: Client;
   readonly informers: InformerFactory;
-  readonly liveness: LivenessBook;
+  readonly liveness: DeviceLink;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly random: () => number;
@@ -30,7 +30,7 @@ export interface ControllersOptions {
 
 /** Each controller's events name it as their source, as Kubernetes' controllers do. */
 const CONTROLLERS: ReadonlyArray<
-  readonly [component: string, make: (parts: ControllerParts & { liveness: LivenessBook }) => Controller]
+  readonly [component: string, make: (parts: ControllerParts & { liveness: DeviceLink }) => Controller]
 > = [
   ['serviceaccount-controller', serviceAccountController],
   ['namespace-controller', namespaceController],

@@ -14,7 +14,7 @@ import type { CertificateAuthority } from '../authn/pki/certificate-authority.js
 import type { InformerFactory } from '../cache/informer-factory.js';
 import type { Client } from '../client/client.js';
 import { createEventRecorder } from '../client/event-recorder.js';
-import type { LivenessBook } from '../controllers/device-lifecycle/liveness.js';
+import type { DeviceLink } from '../controllers/device-lifecycle/liveness.js';
 import { Assignments } from './assignments.js';
 import { EmbeddedBroker } from './broker.js';
 import { DeviceEvents } from './device-events.js';
@@ -73,7 +73,7 @@ export interface HubLinkOptions {
 
 export interface HubLink extends AsyncDisposable {
   readonly streams: DeviceStreams;
-  readonly liveness: LivenessBook;
+  readonly liveness: DeviceLink;
   /** Serves GET and POST /join. Never rejects. */
   joinHandler(request: IncomingMessage, response: ServerResponse): Promise<void>;
   /** Shows another certificate to devices that connect from now on. */
@@ -253,7 +253,11 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
   });
   return {
     streams,
-    liveness: presence,
+    liveness: {
+      get: (device) => presence.get(device),
+      subscribe: (changed) => presence.subscribe(changed),
+      restate: (device) => nodes.heardAgain(device),
+    },
     joinHandler: (request, response) => enrolment.handle(request, response),
     useCertificate: (pair) => transport.useCertificate(pair),
     get addresses() {

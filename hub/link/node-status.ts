@@ -6,6 +6,7 @@ import { FLEET_FINALIZER, FLEET_LABEL } from '#protocol/fleet/v1alpha1/well-know
 import type { Hello } from '#protocol/link/hello.js';
 import type { NodeReport } from '#protocol/link/node-report.js';
 import { newObjectMeta } from '#protocol/meta/object-meta.js';
+import { labelValue } from '../lib/label-value.js';
 
 /** What is known of a device now. */
 export interface DeviceFacts {
@@ -38,14 +39,6 @@ function mayAsk(key: string): boolean {
 
 function isLabelValue(value: string): boolean {
   return /^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$/.test(value) && value.length <= 63;
-}
-
-/** Text as a label's value: 'Raspberry Pi 4 Model B' → 'Raspberry-Pi-4-Model-B'. */
-function labelValue(text: string): string {
-  return text
-    .replace(/[^A-Za-z0-9_.-]+/g, '-')
-    .slice(0, 63)
-    .replace(/^[^A-Za-z0-9]+|[^A-Za-z0-9]+$/g, '');
 }
 
 export function newNode(facts: DeviceFacts): Node {

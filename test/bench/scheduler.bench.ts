@@ -13,7 +13,7 @@ import { ServiceAccountTokens } from '#hub/authn/service-account.js';
 import { createInformerFactory } from '#hub/cache/informer-factory.js';
 import { NODES, PODS, SERVICE_ACCOUNTS } from '#hub/cache/resources.js';
 import type { Client } from '#hub/client/client.js';
-import type { LivenessBook } from '#hub/controllers/device-lifecycle/liveness.js';
+import type { DeviceLink } from '#hub/controllers/device-lifecycle/liveness.js';
 import { startControllers } from '#hub/controllers/start-controllers.js';
 import { systemClock } from '#hub/lib/system-clock.js';
 import { openRegistry } from '#hub/registry/open-registry.js';
@@ -39,9 +39,10 @@ const HUB_PODS = 5_000;
 const IN_FLIGHT = 32;
 
 /** Nodes without devices: the lifecycle leaves them alone. */
-const NO_DEVICES: LivenessBook = {
+const NO_DEVICES: DeviceLink = {
   get: () => undefined,
   subscribe: () => ({ [Symbol.dispose]: () => undefined }),
+  restate: () => undefined,
 };
 
 /** Measures; takes about 15 seconds. */

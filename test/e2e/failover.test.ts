@@ -8,6 +8,7 @@ import {
   isReady,
   type PodListView,
   type PodView,
+  podManifest,
   shell,
 } from '#test/helpers/workloads.js';
 
@@ -111,6 +112,36 @@ describe('failover', { skip: whyNoFleet() ?? false }, () => {
       [replacement?.metadata.uid],
     );
     assert.equal(fleet.containerPids(home).length, 0);
+  });
+
+  test('a bare pod of a device that is cut off is not ready until the device is back, and never restarts', async () => {
+    await fleet.kubectl.apply(podManifest('bare', FOREVER, { nodeName: 'device-3' }));
+    await fleet.kubectl.run(['wait', '--for=condition=Ready', 'pod/bare', '--timeout=60s']);
+    const bare = () => fleet.kubectl.json<PodView>(['get', 'pod', 'bare']);
+    const before = await bare();
+    assert.match(await fleet.kubectl.run(['describe', 'node', 'device-3']), /HolderIdentity:\s+device-3\n/);
+    fleet.network('device-3', 'down');
+    await eventually('the pod is not ready', 20_000, async () => !isReady(await bare()));
+    const away = await bare();
+    const reasonOf = ({ status }: PodView) => status.conditions?.find(({ type }) => type === 'Ready')?.reason;
+    assert.equal(reasonOf(away), 'NodeNotReady');
+    assert.match(
+      await fleet.kubectl.run(['describe', 'node', 'device-3']),
+      /MemoryPressure\s+Unknown .* NodeStatusUnknown/,
+    );
+    fleet.network('device-3', 'up');
+    await fleet.kubectl.run(['wait', '--for=condition=Ready', 'pod/bare', '--timeout=60s']);
+    const back = await bare();
+    assert.equal(back.metadata.uid, before.metadata.uid);
+    assert.equal(back.status.containerStatuses?.[0]?.restartCount, 0);
+    assert.equal(
+      back.status.containerStatuses?.[0]?.containerID,
+      before.status.containerStatuses?.[0]?.containerID,
+    );
+    await eventually('the device speaks for itself again', 30_000, async () =>
+      /MemoryPressure\s+False /.test(await fleet.kubectl.run(['describe', 'node', 'device-3'])),
+    );
+    await fleet.kubectl.run(['delete', 'pod', 'bare', '--timeout=60s']);
   });
 
   test('a short cut moves and restarts nothing', async () => {

@@ -1,9 +1,11 @@
-/** A LivenessBook that a test drives: devices connect, beat, fall silent and die by their will. */
-import type { DeviceLiveness, LivenessBook } from '#hub/controllers/device-lifecycle/liveness.js';
+/** A DeviceLink that a test drives: devices connect, beat, fall silent and die by their will. */
+import type { DeviceLink, DeviceLiveness } from '#hub/controllers/device-lifecycle/liveness.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import { cadence } from '#protocol/link/lease-policy.js';
 
-export class FakeLiveness implements LivenessBook {
+export class FakeLiveness implements DeviceLink {
+  /** Devices whose Node was to be written again. */
+  readonly restated: string[] = [];
   readonly #clock: Clock;
   readonly #devices = new Map<string, DeviceLiveness>();
   readonly #listeners = new Set<(device: string) => void>();
@@ -19,6 +21,10 @@ export class FakeLiveness implements LivenessBook {
   subscribe(changed: (device: string) => void): Disposable {
     this.#listeners.add(changed);
     return { [Symbol.dispose]: () => this.#listeners.delete(changed) };
+  }
+
+  restate(device: string): void {
+    this.restated.push(device);
   }
 
   /** As after a start of the hub: known from the store, not heard of yet. */

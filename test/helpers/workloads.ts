@@ -58,6 +58,7 @@ export interface PodView {
     readonly conditions?: ReadonlyArray<{
       readonly type: string;
       readonly status: string;
+      readonly reason?: string;
       readonly message?: string;
     }>;
     readonly containerStatuses?: ReadonlyArray<{

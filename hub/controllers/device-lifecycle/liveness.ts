@@ -20,3 +20,9 @@ export interface LivenessBook {
   /** Calls `changed` with a device's name when it connects, disconnects or is heard of after a silence. */
   subscribe(changed: (device: string) => void): Disposable;
 }
+
+/** The link as the device lifecycle controller needs it. */
+export interface DeviceLink extends LivenessBook {
+  /** Compares the Node of the device with what the device reported last, and writes what differs. */
+  restate(device: string): void;
+}

@@ -8,13 +8,15 @@ import type { Node, NodeCondition, Taint } from '#protocol/core/v1/node.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
 import { NODE_CONDITION, TAINT } from '#protocol/core/v1/well-known.js';
 import type { Device, DeviceStatus } from '#protocol/fleet/v1alpha1/device.js';
-import { FLEET_TAINT } from '#protocol/fleet/v1alpha1/well-known.js';
+import { FLEET_LABEL, FLEET_TAINT } from '#protocol/fleet/v1alpha1/well-known.js';
 import { findCondition } from '#protocol/meta/condition.js';
 import { formatTime, parseTime } from '#protocol/meta/time.js';
+import { labelValue } from '../../lib/label-value.js';
 import { sameJson } from '../../lib/same-json.js';
 import { type Eviction, planEvictions } from './evictions.js';
 import type { DeviceLiveness } from './liveness.js';
 import { nodeLeaseSpec } from './node-lease.js';
+import { changedReadiness, type ReadinessChange } from './pod-readiness.js';
 
 export interface DeviceInputs {
   readonly node: Node | undefined;
@@ -34,11 +36,16 @@ export interface DeviceInputs {
 }
 
 export type DeviceStep =
-  | { readonly step: 'set-ready'; readonly condition: NodeCondition }
+  /** undefined: the label goes. */
+  | { readonly step: 'set-site'; readonly site: string | undefined }
+  | { readonly step: 'set-conditions'; readonly conditions: readonly NodeCondition[] }
   | { readonly step: 'set-taints'; readonly taints: readonly Taint[] }
   | { readonly step: 'set-device-status'; readonly status: DeviceStatus }
   | { readonly step: 'renew-lease'; readonly node: Node; readonly spec: LeaseSpec }
-  | { readonly step: 'evict'; readonly eviction: Eviction };
+  | { readonly step: 'evict'; readonly eviction: Eviction }
+  | { readonly step: 'set-pod-ready'; readonly change: ReadinessChange }
+  /** The link writes again what the device reported before it was silent. */
+  | { readonly step: 'restate' };
 
 export interface DevicePlan {
   readonly steps: readonly DeviceStep[];
@@ -53,20 +60,32 @@ const NOBODY_REPORTED = 'NodeStatusUnknown';
 export function planDevice(inputs: DeviceInputs): DevicePlan {
   const { node, device, now } = inputs;
   const ready = node === undefined ? undefined : readyCondition(inputs, node);
+  const silenced = node === undefined ? [] : silencedConditions(node);
+  const conditions = [
+    ...(ready === undefined ? [] : [ready]),
+    ...(node === undefined || inputs.verdict !== 'dead' ? [] : unknownPressures(inputs, node)),
+  ];
   const taints = node === undefined ? undefined : changedTaints(inputs, node, ready);
   const status = device === undefined ? undefined : deviceStatus(inputs, device);
   const lease = status === undefined || node === undefined ? undefined : leaseSpec(inputs, node);
   const evictions = inputs.lostAt === undefined ? [] : allEvictions(inputs, inputs.lostAt);
+  const due = evictions.filter(({ dueAt }) => dueAt <= now);
+  const going = new Set(due.map(({ pod }) => pod.metadata.uid));
+  const staying = inputs.pods.filter(({ metadata }) => !going.has(metadata.uid));
   const later = evictions.filter(({ dueAt }) => dueAt > now).map(({ dueAt }) => dueAt - now);
   const recheck = [...later, ...(device === undefined || inputs.verdict === 'dead' ? [] : [STATUS_AGE_MS])];
   return {
     steps: [
       // Taints first: nothing new may be scheduled to a device before what is there is taken away.
       ...(taints === undefined ? [] : [{ step: 'set-taints' as const, taints }]),
-      ...(ready === undefined ? [] : [{ step: 'set-ready' as const, condition: ready }]),
-      ...evictions
-        .filter(({ dueAt }) => dueAt <= now)
-        .map((eviction) => ({ step: 'evict' as const, eviction })),
+      ...siteSteps(inputs),
+      ...(conditions.length === 0 ? [] : [{ step: 'set-conditions' as const, conditions }]),
+      ...(inputs.verdict === 'alive' && silenced.length > 0 ? [{ step: 'restate' as const }] : []),
+      ...due.map((eviction) => ({ step: 'evict' as const, eviction })),
+      ...changedReadiness(staying, inputs.verdict, inputs.wall).map((change) => ({
+        step: 'set-pod-ready' as const,
+        change,
+      })),
       ...(status === undefined ? [] : [{ step: 'set-device-status' as const, status }]),
       ...(lease === undefined || node === undefined
         ? []
@@ -74,6 +93,13 @@ export function planDevice(inputs: DeviceInputs): DevicePlan {
     ],
     recheckAfterMs: recheck.length === 0 ? undefined : Math.min(...recheck),
   };
+}
+
+/** The Node says where its device stands, so that pods can be sent there. */
+function siteSteps({ node, device }: DeviceInputs): DeviceStep[] {
+  if (node === undefined || device === undefined) return [];
+  const site = labelValue(device.spec.site ?? '') || undefined;
+  return node.metadata.labels?.[FLEET_LABEL.site] === site ? [] : [{ step: 'set-site', site }];
 }
 
 function allEvictions(inputs: DeviceInputs, lostAt: number): readonly Eviction[] {
@@ -93,13 +119,7 @@ function readyCondition(inputs: DeviceInputs, node: Node): NodeCondition | undef
   const lastTransitionTime = formatTime(inputs.wall);
   if (inputs.verdict === 'dead') {
     if (known?.status === 'Unknown') return undefined;
-    return {
-      type: NODE_CONDITION.ready,
-      status: 'Unknown',
-      reason: NOBODY_REPORTED,
-      message: 'Device stopped posting node status.',
-      lastTransitionTime,
-    };
+    return unknown(NODE_CONDITION.ready, inputs.wall);
   }
   if (inputs.verdict === 'waiting' || known?.status !== 'Unknown') return undefined;
   return {
@@ -109,6 +129,35 @@ function readyCondition(inputs: DeviceInputs, node: Node): NodeCondition | undef
     message: 'device is posting ready status',
     lastHeartbeatTime: lastTransitionTime,
     lastTransitionTime,
+  };
+}
+
+/** What else a device says of itself; one that never said it has nothing to lose. */
+const PRESSURES: ReadonlySet<string> = new Set([
+  NODE_CONDITION.memoryPressure,
+  NODE_CONDITION.diskPressure,
+  NODE_CONDITION.pidPressure,
+]);
+
+function unknownPressures({ wall }: DeviceInputs, node: Node): NodeCondition[] {
+  const said = (node.status.conditions ?? []).filter(({ type }) => PRESSURES.has(type));
+  return said.filter(({ status }) => status !== 'Unknown').map(({ type }) => unknown(type, wall));
+}
+
+/** Pressures of which only the device knows what they were before it fell silent. */
+function silencedConditions(node: Node): NodeCondition[] {
+  return (node.status.conditions ?? []).filter(
+    ({ type, status, reason }) => PRESSURES.has(type) && status === 'Unknown' && reason === NOBODY_REPORTED,
+  );
+}
+
+function unknown(type: string, wall: number): NodeCondition {
+  return {
+    type,
+    status: 'Unknown',
+    reason: NOBODY_REPORTED,
+    message: 'Device stopped posting node status.',
+    lastTransitionTime: formatTime(wall),
   };
 }
 

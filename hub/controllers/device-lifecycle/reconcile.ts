@@ -8,9 +8,9 @@
 import type { Node } from '#protocol/core/v1/node.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
 import { hasEnded } from '#protocol/core/v1/pod-status.js';
-import { TAINT } from '#protocol/core/v1/well-known.js';
+import { NODE_CONDITION, TAINT } from '#protocol/core/v1/well-known.js';
 import type { Device } from '#protocol/fleet/v1alpha1/device.js';
-import { FLEET_FINALIZER } from '#protocol/fleet/v1alpha1/well-known.js';
+import { FLEET_FINALIZER, FLEET_LABEL } from '#protocol/fleet/v1alpha1/well-known.js';
 import { type CadenceClass, failoverClassOf, strictestClass } from '#protocol/link/lease-policy.js';
 import { isConflict, isNotFound } from '#protocol/meta/status.js';
 import { BY_NODE, byNode } from '../../cache/indexes.js';
@@ -20,13 +20,14 @@ import { Controller, type ControllerParts, type ReconcileResult } from '../contr
 import type { Eviction } from './evictions.js';
 import { evictionsHeldUntil, type FleetMember, isOverdue } from './fleet-guard.js';
 import { type DeviceMemory, firstMemory, judge } from './judge.js';
-import type { LivenessBook } from './liveness.js';
+import type { DeviceLink } from './liveness.js';
 import { writeNodeLease } from './node-lease.js';
 import { type DeviceStep, planDevice } from './plan.js';
+import { NODE_NOT_READY, type ReadinessChange } from './pod-readiness.js';
 import { StallWatch } from './stall-watch.js';
 
 export interface DeviceLifecycleParts extends ControllerParts {
-  readonly liveness: LivenessBook;
+  readonly liveness: DeviceLink;
 }
 
 export function deviceLifecycleController(parts: DeviceLifecycleParts): Controller {
@@ -188,11 +189,17 @@ class DeviceLifecycle {
           spec: { taints: step.taints },
         });
         return;
-      case 'set-ready': {
-        const patch = { status: { conditions: [step.condition] } };
+      case 'set-site':
+        await client.resource<Node>(NODES).patch(name, undefined, 'merge', {
+          metadata: { labels: { [FLEET_LABEL.site]: step.site ?? null } },
+        });
+        return;
+      case 'set-conditions': {
+        const patch = { status: { conditions: step.conditions } };
         await client.resource<Node>(NODES).patch(name, undefined, 'strategic', patch, 'status');
-        const reason = step.condition.status === 'True' ? 'NodeReady' : 'NodeNotReady';
-        if (node !== undefined)
+        const ready = step.conditions.find(({ type }) => type === NODE_CONDITION.ready);
+        const reason = ready?.status === 'True' ? 'NodeReady' : 'NodeNotReady';
+        if (node !== undefined && ready !== undefined)
           this.#parts.events.record(node, 'Normal', reason, `Node ${name} status is now: ${reason}`);
         return;
       }
@@ -204,9 +211,28 @@ class DeviceLifecycle {
       case 'renew-lease':
         await writeNodeLease(client, step.node, step.spec);
         return;
+      case 'restate':
+        this.#parts.liveness.restate(name);
+        return;
+      case 'set-pod-ready':
+        await this.#setPodReady(step.change);
+        return;
       case 'evict':
         await this.#evict(name, step.eviction);
     }
+  }
+
+  /** Guarded by revision: a report that arrives meanwhile counts for more. */
+  async #setPodReady({ pod, ready, conditions }: ReadinessChange): Promise<void> {
+    const { client, events } = this.#parts;
+    try {
+      const status = { ...pod.status, conditions: [...conditions] };
+      await client.resource<Pod>(PODS).updateStatus({ ...pod, status });
+    } catch (error) {
+      if (isNotFound(error)) return;
+      throw error;
+    }
+    if (!ready) events.record(pod, 'Warning', NODE_NOT_READY, 'Node is not ready');
   }
 
   async #evict(device: string, { pod, failoverClass }: Eviction): Promise<void> {

@@ -92,6 +92,16 @@ describe('a living device', () => {
     ]);
   });
 
+  test('has the site of its device as a label of its Node, as long as there is one', () => {
+    const at = (site: string) => device({ ...current, spec: { site } });
+    const labelled = node({ metadata: { labels: { 'fleet.covey.dev/site': 'plant-7-hall-B' } } });
+    assert.deepEqual(steps({ device: at('plant 7, hall B') }), [
+      { step: 'set-site', site: 'plant-7-hall-B' },
+    ]);
+    assert.deepEqual(steps({ device: at('plant 7, hall B'), node: labelled }), []);
+    assert.deepEqual(steps({ node: labelled }), [{ step: 'set-site', site: undefined }]);
+  });
+
   test('keeps the taints of others', () => {
     const taints = [{ key: 'mine', effect: 'NoSchedule' as const }];
     assert.deepEqual(steps({ node: node({ spec: { taints } }) }), []);
@@ -106,10 +116,84 @@ describe('a dead device', () => {
 
   test('is tainted, then marked Unknown, then its pods go, then it is Offline', () => {
     const list = steps({ ...dead, pods: [owned('web-0')] });
-    assert.deepEqual(kinds(list), ['set-taints', 'set-ready', 'evict', 'set-device-status']);
+    assert.deepEqual(kinds(list), ['set-taints', 'set-conditions', 'evict', 'set-device-status']);
     assert.deepEqual(list[0]?.step === 'set-taints' && list[0].taints, unreachable);
-    assert.equal(list[1]?.step === 'set-ready' && list[1].condition.status, 'Unknown');
+    assert.equal(list[1]?.step === 'set-conditions' && list[1].conditions[0]?.status, 'Unknown');
     assert.equal(list[3]?.step === 'set-device-status' && list[3].status.presence, 'Offline');
+  });
+
+  test('leaves nothing that it said of itself standing, and of what it never said nothing is made up', () => {
+    const pressed = node({
+      status: {
+        conditions: [
+          { type: 'Ready', status: 'True' },
+          { type: 'DiskPressure', status: 'True', reason: 'Full' },
+          { type: 'NetworkUnavailable', status: 'False' },
+        ],
+      },
+    });
+    const step = steps({ ...dead, node: pressed })[1];
+    assert.deepEqual(
+      step?.step === 'set-conditions' &&
+        step.conditions.map(({ type, status, reason }) => [type, status, reason]),
+      [
+        ['Ready', 'Unknown', 'NodeStatusUnknown'],
+        ['DiskPressure', 'Unknown', 'NodeStatusUnknown'],
+      ],
+    );
+  });
+
+  test('that is back is asked of the link for what it last said', () => {
+    const silenced = node({
+      status: {
+        conditions: [
+          { type: 'Ready', status: 'True' },
+          { type: 'DiskPressure', status: 'Unknown', reason: 'NodeStatusUnknown' },
+        ],
+      },
+    });
+    assert.deepEqual(steps({ node: silenced }), [{ step: 'restate' }]);
+    assert.deepEqual(steps({ node: silenced, verdict: 'waiting' }), []);
+  });
+
+  test('pods that stay are not ready while it is away, and ready again as they were', () => {
+    const conditions = [
+      { type: 'Ready', status: 'True', lastTransitionTime: '2026-01-02T04:00:00Z' },
+      { type: 'ContainersReady', status: 'True' },
+    ];
+    const bare = pod({
+      metadata: { name: 'bare' },
+      spec: { ...pod().spec, nodeName: 'device-1' },
+      status: { phase: 'Running', conditions },
+    });
+    const gone = owned('web-0', { status: { phase: 'Running', conditions } });
+    const changes = (given: Partial<DeviceInputs>) =>
+      steps(given).flatMap((step) => (step.step === 'set-pod-ready' ? [step.change] : []));
+    const [away, ...others] = changes({ ...dead, pods: [bare, gone] });
+    assert.deepEqual(others, [], 'one that is deleted is not written');
+    assert.deepEqual(away?.conditions, [
+      { type: 'Ready', status: 'False', reason: 'NodeNotReady', lastTransitionTime: '2026-01-02T05:00:00Z' },
+      { type: 'ContainersReady', status: 'True' },
+    ]);
+    const marked = { ...bare, status: { ...bare.status, conditions: [...(away?.conditions ?? [])] } };
+    assert.deepEqual(changes({ ...dead, pods: [marked] }), [], 'once');
+    assert.deepEqual(changes({ verdict: 'waiting', pods: [marked] }), [], 'not before it is trusted');
+    assert.deepEqual(changes({ pods: [marked] })[0]?.conditions[0], {
+      type: 'Ready',
+      status: 'True',
+      lastTransitionTime: '2026-01-02T05:00:00Z',
+    });
+  });
+
+  test('a pod that was not ready by its own device is not touched', () => {
+    const subject = (reason: string) =>
+      pod({
+        spec: { ...pod().spec, nodeName: 'device-1' },
+        status: { phase: 'Running', conditions: [{ type: 'Ready', status: 'False', reason }] },
+      });
+    const kindsOf = (given: Partial<DeviceInputs>) => kinds(steps(given));
+    assert.ok(!kindsOf({ ...dead, pods: [subject('ContainersNotReady')] }).includes('set-pod-ready'));
+    assert.deepEqual(kindsOf({ pods: [subject('ContainersNotReady')] }), []);
   });
 
   test('is written once', () => {
@@ -129,9 +213,9 @@ describe('a dead device', () => {
       status: { conditions: [{ type: 'Ready', status: 'Unknown' }] },
     });
     const list = steps({ node: marked });
-    assert.deepEqual(kinds(list), ['set-taints', 'set-ready']);
+    assert.deepEqual(kinds(list), ['set-taints', 'set-conditions']);
     assert.deepEqual(list[0], { step: 'set-taints', taints: [] });
-    assert.equal(list[1]?.step === 'set-ready' && list[1].condition.status, 'True');
+    assert.equal(list[1]?.step === 'set-conditions' && list[1].conditions[0]?.status, 'True');
   });
 
   test('stays as it is while it is not trusted yet', () => {

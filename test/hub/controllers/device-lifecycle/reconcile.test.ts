@@ -174,6 +174,37 @@ test('a device that returns is ready again and untainted', async () => {
   });
 });
 
+test('a bare pod is not ready while its device is away, and ready again when it is back, without a word of it', async () => {
+  const fleet = new Fleet();
+  const conditions = [{ type: 'Ready', status: 'True' }];
+  fleet.client.put(
+    PODS,
+    pod({
+      metadata: { name: 'bare' },
+      spec: { ...pod().spec, nodeName: 'a' },
+      status: { phase: 'Running', conditions },
+    }),
+  );
+  fleet.client.change<Node>(NODES, 'a', ({ status }) => {
+    status.conditions?.push({ type: 'DiskPressure', status: 'False' });
+  });
+  const ready = () => fleet.client.all<Pod>('pods')[0]?.status.conditions?.[0];
+  const pressure = () =>
+    fleet.node('a').status.conditions?.find(({ type }) => type === 'DiskPressure')?.status;
+  await fleet.with(async () => {
+    await fleet.run(20_000, NAMES);
+    await fleet.run(30_000, ['b', 'c']);
+    assert.equal(ready()?.status, 'False');
+    assert.equal(ready()?.reason, 'NodeNotReady');
+    assert.equal(pressure(), 'Unknown');
+    assert.equal(fleet.liveness.restated.length, 0);
+    await fleet.run(6_000, NAMES);
+    assert.equal(ready()?.status, 'True');
+    assert.equal(ready()?.reason, undefined);
+    assert.ok(fleet.liveness.restated.includes('a'), 'the link writes what the device says of itself');
+  });
+});
+
 test('a restarted hub judges nobody before the grace is over', async () => {
   const fleet = new Fleet();
   fleet.place('on-a', 'a');
@@ -256,6 +287,24 @@ test('a device has a Lease in kube-node-lease that goes with its Node and runs o
     fleet.client.remove(LEASES, 'kube-node-lease/a');
     await fleet.run(10_000, NAMES);
     assert.equal(lease()?.spec.holderIdentity, 'a', 'made again when it is gone');
+  });
+});
+
+test('the site of a device is a label of its Node, whether it is connected or not', async () => {
+  const fleet = new Fleet(['a']);
+  const site = () => fleet.node('a').metadata.labels?.['fleet.covey.dev/site'];
+  const move = (to: string | undefined) =>
+    fleet.client.change<Device>(DEVICES, 'a', (draft) => {
+      if (to === undefined) delete draft.spec.site;
+      else draft.spec.site = to;
+    });
+  await fleet.with(async () => {
+    move('roof');
+    await fleet.run(1_000, []);
+    assert.equal(site(), 'roof');
+    move(undefined);
+    await fleet.run(1_000, ['a']);
+    assert.equal(site(), undefined);
   });
 });
 
