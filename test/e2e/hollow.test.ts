@@ -79,6 +79,37 @@ describe('a fleet without root', { skip: whyNot() ?? false }, () => {
     await kubectl.run(['delete', '-f', HELLO, '--timeout=60s']);
   });
 
+  test('a gRPC probe passes, a readiness gate is opened by hand, and a deleted pod ends before it goes', async () => {
+    const probe = { grpc: { port: 50_051 }, periodSeconds: 1 };
+    const manifest = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'gated', finalizers: ['example.com/hold'] },
+      spec: {
+        readinessGates: [{ conditionType: 'example.com/open' }],
+        containers: [
+          { name: 'main', image: 'example/server:1', readinessProbe: probe, livenessProbe: probe },
+        ],
+      },
+    };
+    await kubectl.run(['apply', '-f', '-'], { input: JSON.stringify(manifest) });
+    await kubectl.run(['wait', '--for=condition=ContainersReady', 'pod/gated', '--timeout=60s']);
+    const phase = async () =>
+      (await kubectl.json<{ status: { phase?: string } }>(['get', 'pod', 'gated'])).status.phase;
+    const gates = async () => (await kubectl.run(['get', 'pod', 'gated', '-o', 'wide'])).split(/\s+/).at(-2);
+    assert.equal(await gates(), '0/1');
+    const ready = ['wait', '--for=condition=Ready', 'pod/gated'];
+    assert.notEqual((await kubectl.try([...ready, '--timeout=1s'])).code, 0);
+    const open = { status: { conditions: [{ type: 'example.com/open', status: 'True' }] } };
+    await kubectl.run(['patch', 'pod', 'gated', '--subresource=status', '-p', JSON.stringify(open)]);
+    await kubectl.run([...ready, '--timeout=10s']);
+    assert.equal(await gates(), '1/1');
+    await kubectl.run(['delete', 'pod', 'gated', '--wait=false']);
+    await eventually('the pod has ended', 40_000, async () => (await phase()) === 'Failed');
+    await kubectl.run(['patch', 'pod', 'gated', '-p', '{"metadata":{"finalizers":null}}']);
+    await kubectl.run(['wait', '--for=delete', 'pod/gated', '--timeout=30s']);
+  });
+
   test('commands find the directory by themselves, and the files are the user’s alone', async () => {
     const { code, stdout, stderr } = await covey(['devices'], { cwd: directory });
     assert.equal(code, 0, stderr);
