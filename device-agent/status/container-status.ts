@@ -5,7 +5,9 @@ import type { Termination } from '../desired/pod-records.js';
 import type { RoledContainer } from '../lib/pod-types.js';
 import type { ObservedPod } from '../observe/observed.js';
 import type { Waiting } from '../plan/draft.js';
-import { currentRun, previousEnd } from '../plan/runs.js';
+import { currentRun, LOST, previousEnd } from '../plan/runs.js';
+
+const LOST_WHILE_STOPPING = 'The container could not be located when the pod was terminated';
 
 export interface ContainerStatusInput {
   readonly roled: RoledContainer;
@@ -32,7 +34,8 @@ export function containerStatus(input: ContainerStatusInput): ContainerStatus {
   const id =
     run.container?.state.id ?? run.ended?.containerId ?? before?.containerId ?? input.lastEnd?.containerId;
   const record = run.record;
-  const state = stateOf(input, run.ended, running ? live?.state.startedAt : undefined, running);
+  const present = run.container !== undefined;
+  const state = stateOf(input, run.ended, running ? live?.state.startedAt : undefined, { running, present });
   // A container that ended and waits to run again shows its end as the last state.
   const last = state.waiting !== undefined && run.ended !== undefined ? run.ended : before;
   // What was cleared away with its sandbox will not run again: the next number is nobody's.
@@ -56,7 +59,7 @@ function stateOf(
   input: ContainerStatusInput,
   ended: Termination | undefined,
   startedAt: number | undefined,
-  running: boolean,
+  { running, present }: { readonly running: boolean; readonly present: boolean },
 ): ContainerStatus['state'] {
   if (running) return { running: startedAt === undefined ? {} : { startedAt: formatTime(startedAt) } };
   const { waiting, ending, lastEnd, previous, runtimeName } = input;
@@ -67,6 +70,11 @@ function stateOf(
   const end = ended ?? (ending ? lastEnd : undefined);
   if (end !== undefined) return { terminated: terminated(end, runtimeName) };
   if (ending && previous?.state.terminated !== undefined) return { terminated: previous.state.terminated };
+  // It ran, and whoever saw its end is no more.
+  if (ending && !present && previous?.state.running !== undefined)
+    return {
+      terminated: terminated({ ...LOST, message: LOST_WHILE_STOPPING }, runtimeName),
+    };
   return { waiting: { reason: 'ContainerCreating' } };
 }
 

@@ -2,16 +2,18 @@
 import type { ContainerStatus, PodSpec, PodStatus } from '#protocol/core/v1/pod.js';
 import { containersInOrder } from '../lib/pod-types.js';
 
-/**
- * `deleted`: the pod is being deleted, so that a container that has ended is not run again: once none runs and
- * every main container has ended, the pod has ended too, whatever its restart policy.
- */
+/** `stopped`: the pod is being deleted and nothing of it lives: it has ended, whatever its restart policy. */
 export function podPhase(
   spec: PodSpec,
   statuses: ReadonlyMap<string, ContainerStatus>,
-  deleted: boolean,
+  stopped: boolean,
 ): NonNullable<PodStatus['phase']> {
-  let sidecarsRunning = 0;
+  if (stopped) {
+    const succeeded = spec.containers.every(
+      ({ name }) => statuses.get(name)?.state.terminated?.exitCode === 0,
+    );
+    return succeeded ? 'Succeeded' : 'Failed';
+  }
   let initsPending = 0;
   let initsFailed = 0;
   const count = { running: 0, waiting: 0, succeeded: 0, stopped: 0 };
@@ -24,7 +26,6 @@ export function podPhase(
       continue;
     }
     if (role === 'sidecar') {
-      if (status?.state.running !== undefined) sidecarsRunning += 1;
       if (status?.state.running === undefined && status?.lastState.terminated === undefined)
         initsPending += 1;
       continue;
@@ -43,9 +44,7 @@ export function podPhase(
   if (count.waiting > 0) return 'Pending';
   if (count.running > 0) return 'Running';
   if (count.stopped === 0) return 'Pending';
-  const over = deleted && sidecarsRunning === 0;
-  if (spec.restartPolicy === 'Always' && !over) return 'Running';
+  if (spec.restartPolicy === 'Always') return 'Running';
   if (count.stopped === count.succeeded) return 'Succeeded';
-  if (over) return 'Failed';
   return spec.restartPolicy === 'Never' ? 'Failed' : 'Running';
 }

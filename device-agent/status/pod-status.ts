@@ -7,7 +7,7 @@ import type { RunAssignment } from '#protocol/link/assignment.js';
 import { formatTime } from '#protocol/meta/time.js';
 import type { Termination } from '../desired/pod-records.js';
 import { containersInOrder } from '../lib/pod-types.js';
-import type { ObservedPod } from '../observe/observed.js';
+import { isLive, type ObservedPod } from '../observe/observed.js';
 import type { Waiting } from '../plan/draft.js';
 import { podConditions } from './conditions.js';
 import { containerStatus } from './container-status.js';
@@ -60,7 +60,8 @@ export function podStatus(input: PodStatusInput): PodStatus {
     statuses.set(name, kept);
     (roled.role === 'main' ? mains : inits).push(kept);
   }
-  const phase = over?.phase ?? podPhase(spec, statuses, run.pod.metadata.deletionTimestamp !== undefined);
+  const deleted = run.pod.metadata.deletionTimestamp !== undefined;
+  const phase = over?.phase ?? podPhase(spec, statuses, deleted && !observed.containers.some(isLive));
   const podIp = observed.sandbox?.ip ?? (over === undefined ? undefined : previous?.podIP);
   return {
     phase,

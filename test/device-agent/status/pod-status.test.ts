@@ -161,10 +161,23 @@ test('a deleted pod has not ended while a sidecar of it still runs', () => {
   assert.equal(statusOf(model, before).phase, 'Failed');
 });
 
-test('a deleted pod of which nothing ever ran stays Pending', () => {
+test('a deleted pod of which nothing ever ran is Failed', () => {
   const model = new PodModel(desiredPod({ ...ONE, metadata: DELETING }));
   model.settle();
-  assert.equal(statusOf(model).phase, 'Pending');
+  assert.equal(statusOf(model).phase, 'Failed');
+});
+
+test('a deleted pod that was cleared away while the agent was restarted has lost its end, and is Failed', () => {
+  const model = new PodModel(desiredPod(ONE));
+  model.settle();
+  const before = statusOf(model);
+  model.desired = desiredPod({ ...ONE, metadata: DELETING });
+  model.settle();
+  model.restartAgent();
+  const status = statusOf(model, before);
+  assert.equal(status.phase, 'Failed');
+  assert.equal(first(status)?.state.terminated?.reason, 'ContainerStatusUnknown');
+  assert.equal(first(status)?.restartCount, 0);
 });
 
 test('transition times change with a condition and not otherwise', () => {
