@@ -28,6 +28,8 @@ export interface DeviceInputs {
   /** Monotonic time of the death or revocation; undefined while neither is true. */
   readonly lostAt: number | undefined;
   readonly heldUntil: number | undefined;
+  /** Whether this hub has not written the node's Lease yet; it is then due at once. */
+  readonly leaseMissing: boolean;
   readonly hubStartedAt: number;
   /** Monotonic milliseconds. */
   readonly now: number;
@@ -67,7 +69,8 @@ export function planDevice(inputs: DeviceInputs): DevicePlan {
   ];
   const taints = node === undefined ? undefined : changedTaints(inputs, node, ready);
   const status = device === undefined ? undefined : deviceStatus(inputs, device);
-  const lease = status === undefined || node === undefined ? undefined : leaseSpec(inputs, node);
+  const leaseDue = status !== undefined || inputs.leaseMissing;
+  const lease = node === undefined || !leaseDue ? undefined : leaseSpec(inputs, node);
   const evictions = inputs.lostAt === undefined ? [] : allEvictions(inputs, inputs.lostAt);
   const due = evictions.filter(({ dueAt }) => dueAt <= now);
   const going = new Set(due.map(({ pod }) => pod.metadata.uid));

@@ -51,6 +51,8 @@ class DeviceLifecycle {
   readonly #pods: Informer<Pod>;
   readonly #memories = new Map<string, DeviceMemory>();
   readonly #revokedAt = new Map<string, number>();
+  /** Device → uid of the Node whose Lease this hub has written. */
+  readonly #leased = new Map<string, string>();
   readonly #stalls: StallWatch;
   readonly #startedAt: number;
 
@@ -102,6 +104,7 @@ class DeviceLifecycle {
     if (device === undefined && (known === undefined || node === undefined)) {
       this.#memories.delete(name);
       this.#revokedAt.delete(name);
+      this.#leased.delete(name);
       return undefined;
     }
     if (device?.metadata.deletionTimestamp !== undefined) return await this.#remove(device, node);
@@ -117,6 +120,7 @@ class DeviceLifecycle {
       verdict,
       lostAt: this.#lostAt(name, device, judgement.memory),
       heldUntil: judgement.verdict === 'dead' ? evictionsHeldUntil(name, this.#fleet(now)) : undefined,
+      leaseMissing: node !== undefined && this.#leased.get(name) !== node.metadata.uid,
       hubStartedAt: this.#startedAt,
       now,
       wall: clock.now(),
@@ -210,6 +214,7 @@ class DeviceLifecycle {
         return;
       case 'renew-lease':
         await writeNodeLease(client, step.node, step.spec);
+        this.#leased.set(name, step.node.metadata.uid);
         return;
       case 'restate':
         this.#parts.liveness.restate(name);

@@ -41,6 +41,7 @@ function plan(given: Partial<DeviceInputs>) {
     verdict: 'alive',
     lostAt: undefined,
     heldUntil: undefined,
+    leaseMissing: false,
     hubStartedAt: 0,
     now: NOW,
     wall: WALL,
@@ -58,6 +59,10 @@ const unreachable = (['NoSchedule', 'NoExecute'] as const).map((effect) => ({
 
 describe('a living device', () => {
   test('costs no write while nothing changes', () => assert.deepEqual(steps({}), []));
+
+  test('has its Lease written by a hub that has not written it yet, with nothing else', () => {
+    assert.deepEqual(kinds(steps({ leaseMissing: true })), ['renew-lease']);
+  });
 
   test('is written at most once a minute for having been heard', () => {
     const [step, lease] = steps({
