@@ -5,16 +5,14 @@
  *
  * Only a Ready that is True is turned, and every report of a device brings a Ready of its own. So a pod that
  * still shows the reason was ready by the last that its device said, and what its device says next comes
- * on top: the device need not know that anything was written.
+ * on top: the device need not know that anything was written. With readiness gates the API works Ready out
+ * instead, lets this reason stand, and does not take the True that is written here for more than its end.
  */
 import type { Pod, PodCondition } from '#protocol/core/v1/pod.js';
 import { hasEnded } from '#protocol/core/v1/pod-status.js';
-import { POD_CONDITION } from '#protocol/core/v1/well-known.js';
+import { NODE_NOT_READY, POD_CONDITION } from '#protocol/core/v1/well-known.js';
 import { findCondition, setCondition } from '#protocol/meta/condition.js';
 import { formatTime } from '#protocol/meta/time.js';
-
-/** Reason of the condition, and of the event. */
-export const NODE_NOT_READY = 'NodeNotReady';
 
 export interface ReadinessChange {
   /** As it is in the cache, with its revision. */

@@ -8,7 +8,7 @@
 import type { Node } from '#protocol/core/v1/node.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
 import { hasEnded } from '#protocol/core/v1/pod-status.js';
-import { NODE_CONDITION, TAINT } from '#protocol/core/v1/well-known.js';
+import { NODE_CONDITION, NODE_NOT_READY, TAINT } from '#protocol/core/v1/well-known.js';
 import type { Device } from '#protocol/fleet/v1alpha1/device.js';
 import { FLEET_FINALIZER, FLEET_LABEL } from '#protocol/fleet/v1alpha1/well-known.js';
 import { type CadenceClass, failoverClassOf, strictestClass } from '#protocol/link/lease-policy.js';
@@ -23,7 +23,7 @@ import { type DeviceMemory, firstMemory, judge } from './judge.js';
 import type { DeviceLink } from './liveness.js';
 import { writeNodeLease } from './node-lease.js';
 import { type DeviceStep, planDevice } from './plan.js';
-import { NODE_NOT_READY, type ReadinessChange } from './pod-readiness.js';
+import type { ReadinessChange } from './pod-readiness.js';
 import { StallWatch } from './stall-watch.js';
 
 export interface DeviceLifecycleParts extends ControllerParts {

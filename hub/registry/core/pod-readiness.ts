@@ -4,18 +4,22 @@
  * pod's status, by kubelet's rule. Pods without gates keep the Ready that their device reports. Pure.
  */
 import { hasReadinessGates, type Pod, type PodCondition, type PodStatus } from '#protocol/core/v1/pod.js';
-import { POD_CONDITION } from '#protocol/core/v1/well-known.js';
+import { NODE_NOT_READY, POD_CONDITION } from '#protocol/core/v1/well-known.js';
 import { findCondition } from '#protocol/meta/condition.js';
 
 /**
  * The status with Ready as its other conditions make it. `before` is the Ready that was stored, for its
- * transition time; `now` is RFC 3339. Until the device has said ContainersReady, the status as it is.
+ * transition time; `now` is RFC 3339. The status as it is until the device has said ContainersReady, and while
+ * Ready says that the device is silent.
  */
 export function withReadiness(pod: Readonly<Pod>, before: PodCondition | undefined, now: string): PodStatus {
   const { status } = pod;
   const { conditions = [] } = status;
   const containersReady = findCondition(conditions, POD_CONDITION.containersReady);
   if (!hasReadinessGates(pod.spec) || containersReady === undefined) return status;
+  const written = findCondition(conditions, POD_CONDITION.ready);
+  const silenced = written?.status === 'False' && written.reason === NODE_NOT_READY;
+  if (silenced && containersReady.status === 'True') return status;
   const { status: verdict, reason, message } = gated(pod, containersReady);
   const ready: PodCondition = {
     type: POD_CONDITION.ready,
@@ -24,10 +28,9 @@ export function withReadiness(pod: Readonly<Pod>, before: PodCondition | undefin
     ...(reason !== undefined && { reason }),
     ...(message !== undefined && { message }),
   };
-  const known = findCondition(conditions, ready.type) !== undefined;
   return {
     ...status,
-    conditions: known
+    conditions: written
       ? conditions.map((one) => (one.type === ready.type ? ready : one))
       : [...conditions, ready],
   };

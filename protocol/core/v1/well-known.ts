@@ -98,6 +98,9 @@ export const POD_CONDITION = {
   disruptionTarget: 'DisruptionTarget',
 } as const;
 
+/** Reason of a pod's Ready, and of the event, while the pod's node is silent. */
+export const NODE_NOT_READY = 'NodeNotReady';
+
 export const NODE_CONDITION = {
   ready: 'Ready',
   memoryPressure: 'MemoryPressure',

@@ -69,6 +69,23 @@ test('Ready cannot be set against the gates, and writing what is there already c
   assert.deepEqual(after.stored, before.stored);
 });
 
+test('a pod whose device is silent stays unready until that is taken back, and then its gates count', async () => {
+  await using hub = await setUp([{ conditionType: 'acme.io/open' }]);
+  await say(hub, 'acme.io/open', 'True');
+  await say(hub, 'ContainersReady', 'True');
+  const silent = await say(hub, 'Ready', 'False', { reason: 'NodeNotReady' });
+  assert.deepEqual([silent.ready?.status, silent.ready?.reason], ['False', 'NodeNotReady']);
+  const other = await say(hub, 'acme.io/other', 'True');
+  assert.deepEqual(other.ready, silent.ready);
+  assert.equal((await say(hub, 'Ready', 'True')).ready?.status, 'True');
+  await say(hub, 'Ready', 'False', { reason: 'NodeNotReady' });
+  await say(hub, 'acme.io/open', 'False');
+  assert.equal((await say(hub, 'Ready', 'True')).ready?.reason, 'ReadinessGatesNotReady');
+  await say(hub, 'Ready', 'False', { reason: 'NodeNotReady' });
+  const ended = await say(hub, 'ContainersReady', 'False', { reason: 'PodFailed' });
+  assert.equal(ended.ready?.reason, 'PodFailed', 'what the device says comes on top');
+});
+
 test('without gates Ready is what is reported', async () => {
   await using hub = await setUp([]);
   await say(hub, 'ContainersReady', 'True');
