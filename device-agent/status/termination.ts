@@ -16,8 +16,9 @@ const MAX_FALLBACK_LOG_LINES = 80;
 
 function terminationReason(state: ContainerState): string {
   if (state.oomKilled) return 'OOMKilled';
-  if (state.startedAt === undefined) return 'ContainerCannotRun';
-  return state.exitCode === 0 ? 'Completed' : 'Error';
+  // A short run can be over before its start is on record; a container that cannot run does not succeed.
+  if (state.exitCode === 0) return 'Completed';
+  return state.startedAt === undefined ? 'ContainerCannotRun' : 'Error';
 }
 
 /** The end of an exited container. An exit code that nobody learned is 137, with a reason that says so. */

@@ -234,6 +234,8 @@ for (const { name, change, exitCode, reason } of REASONS)
 test('a container that never started could not run', () => {
   const { startedAt: _never, ...state } = STATE;
   assert.equal(terminationOf({ ...state, exitCode: 127 }, undefined).reason, 'ContainerCannotRun');
+  const brief = terminationOf({ ...state, exitCode: 0 }, undefined);
+  assert.equal(brief.reason, 'Completed', 'over before its start was recorded');
 });
 
 const RESOURCES = { cpu: '1', memory: '64Mi' };
