@@ -13,12 +13,15 @@ const MAX_TERMINATION_MESSAGE_BYTES = 4096;
 /** Most bytes and lines of a log that stand in for one. */
 const MAX_FALLBACK_LOG_BYTES = 2048;
 const MAX_FALLBACK_LOG_LINES = 80;
+/** Exit codes of a process that could not be executed, not found, or set up. */
+const CANNOT_EXECUTE: ReadonlySet<number> = new Set([126, 127, 128]);
 
 function terminationReason(state: ContainerState): string {
   if (state.oomKilled) return 'OOMKilled';
-  // A short run can be over before its start is on record; a container that cannot run does not succeed.
   if (state.exitCode === 0) return 'Completed';
-  return state.startedAt === undefined ? 'ContainerCannotRun' : 'Error';
+  // A short run can be over before its start is on record: only a shell's codes for what cannot be executed tell.
+  const neverRan = state.startedAt === undefined && CANNOT_EXECUTE.has(state.exitCode ?? 0);
+  return neverRan ? 'ContainerCannotRun' : 'Error';
 }
 
 /** The end of an exited container. An exit code that nobody learned is 137, with a reason that says so. */
