@@ -64,11 +64,11 @@ describe('workloads', { skip: whyNoFleet() ?? false }, () => {
         mount('hidden', '/hidden'),
         mount('info', '/info'),
         mount('memory', '/memory'),
-        mount('work', '/work'),
+        mount('scratch', '/scratch'),
       ],
     });
     const order = (text: string) =>
-      shell(`echo ${text} >> /work/order`, { name: text, volumeMounts: [mount('work', '/work')] });
+      shell(`echo ${text} >> /scratch/order`, { name: text, volumeMounts: [mount('scratch', '/scratch')] });
     await create(
       'inputs',
       main,
@@ -82,7 +82,7 @@ describe('workloads', { skip: whyNoFleet() ?? false }, () => {
             downwardAPI: { items: [{ path: 'labels', fieldRef: { fieldPath: 'metadata.labels' } }] },
           },
           { name: 'memory', emptyDir: { medium: 'Memory', sizeLimit: '4Mi' } },
-          { name: 'work', emptyDir: {} },
+          { name: 'scratch', emptyDir: {} },
         ],
       },
       { labels: { tier: 'one' } },
@@ -94,7 +94,7 @@ describe('workloads', { skip: whyNoFleet() ?? false }, () => {
     assert.ok(env.startsWith(expected), env);
     assert.doesNotMatch(env, /C_raw/);
     const files =
-      'cat /work/order /conf/greeting /etc/app.conf /hidden/password /info/labels; od -An -tx1 /conf/raw';
+      'cat /scratch/order /conf/greeting /etc/app.conf /hidden/password /info/labels; od -An -tx1 /conf/raw';
     assert.equal(await exec('inputs', files), 'first\nsecond\nhelloones3crettier="one" 00 01 02\n');
     assert.match(await exec('inputs', 'ls -lL /hidden/password; df -k /memory'), /^-r--------[\s\S]* 4096 /);
     const readOnly = await fleet.kubectl.try(['exec', 'inputs', '--', 'touch', '/conf/new']);

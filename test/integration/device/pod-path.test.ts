@@ -88,7 +88,7 @@ async function runPod(
     namespaces: sandbox.namespaces,
     mounts: [
       { source: paths.get('config') ?? '', destination: '/config', readOnly: true },
-      { source: paths.get('work') ?? '', destination: '/work', readOnly: false },
+      { source: paths.get('work') ?? '', destination: '/scratch', readOnly: false },
     ],
   });
   await device.runtime.create(spec);
@@ -110,7 +110,7 @@ if (inOwnNetns(fileURLToPath(import.meta.url), skip)) {
     await using registry = await startRegistry();
     const reference = `${registry.host}/web:1`;
     const script =
-      'cat /config/greeting; echo; hostname; echo more >> /work/count; wc -l < /work/count; sleep 100000';
+      'cat /config/greeting; echo; hostname; echo more >> /scratch/count; wc -l < /scratch/count; sleep 100000';
     const config = { Entrypoint: ['/bin/sh', '-c'], Cmd: [script], Env: ['PATH=/bin'] };
     await pushImage(registry.url, 'web', '1', buildImage([await busyboxLayer()], { config }));
 
