@@ -14,6 +14,7 @@ import type { LinkCounters } from '#protocol/link/counters.js';
 import { type JoinAnswer, type JoinRequest, joinRequestSchema, MAX_JOIN_BYTES } from '#protocol/link/join.js';
 import { ApiError, isAlreadyExists, isApiError } from '#protocol/meta/status.js';
 import { formatTime } from '#protocol/meta/time.js';
+import { isDeviceName } from '../authn/claim.js';
 import type { JoinTokens } from '../authn/join-token.js';
 import type { CertificateAuthority } from '../authn/pki/certificate-authority.js';
 import { DEVICES, NODES } from '../cache/resources.js';
@@ -37,7 +38,6 @@ export interface EnrolmentOptions {
 }
 
 const DEVICE = { group: FLEET_GROUP, resource: 'devices' };
-const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 export class Enrolment {
   readonly #options: EnrolmentOptions;
@@ -69,7 +69,7 @@ export class Enrolment {
   /** Lets a device in. Rejects with the ApiError that it is to see. */
   async join(request: JoinRequest): Promise<JoinAnswer> {
     const { device } = request;
-    if (!NAME.test(device)) {
+    if (!isDeviceName(device)) {
       throw ApiError.badRequest(
         `${JSON.stringify(device)} is no device name: lower-case letters, digits and '-', at most 63, not '-' at an end`,
       );

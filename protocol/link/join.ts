@@ -5,21 +5,48 @@
 import { z } from 'zod';
 
 export const JOIN_PATH = '/join';
-export const MAX_JOIN_BYTES = 32 * 1024;
+export const MAX_JOIN_BYTES = 64 * 1024;
+
+/** What a board says of itself. Nobody vouches for it but the holder of a good token. */
+export const boardSchema = z.object({
+  /** From the device tree; absent where the board has none of its own. */
+  serial: z.string().max(128).optional(),
+  model: z.string().max(256).optional(),
+  /** The device tree's compatible strings, most specific first. */
+  compatible: z.array(z.string().max(128)).max(16).optional(),
+});
+export type Board = z.infer<typeof boardSchema>;
+
+/** What was found wrong with a board before it started to work. */
+export const findingSchema = z.object({
+  /** What was looked at, in one word: 'memory-cgroup'. */
+  check: z.string().max(64),
+  severity: z.enum(['error', 'warning', 'repaired']),
+  /** For a person: what is wrong and what to do. */
+  message: z.string().max(512),
+});
+export type BoardFinding = z.infer<typeof findingSchema>;
+export const MAX_FINDINGS = 32;
 
 export const joinRequestSchema = z.object({
   /** Name that the device wants: DNS-1123, at most 63 characters. */
   device: z.string(),
+  /** The name is only what the machine happens to be called: the hub may answer with another. */
+  anyName: z.boolean().optional(),
   token: z.string().max(256),
   /** PKCS#10 PEM. */
   csr: z.string().max(16 * 1024),
   /** From the device tree, for people who look at the fleet. */
   model: z.string().max(256).optional(),
   agentVersion: z.string().max(128).optional(),
+  // A fact that this hub cannot read is no reason to keep a device out.
+  board: boardSchema.optional().catch(undefined),
+  findings: z.array(findingSchema).max(MAX_FINDINGS).optional().catch(undefined),
 });
 export type JoinRequest = z.infer<typeof joinRequestSchema>;
 
 export const joinAnswerSchema = z.object({
+  /** Its name from now on: another than it asked for where the hub knows the board by that name. */
   device: z.string(),
   /** PEM. */
   certificate: z.string(),
@@ -28,6 +55,10 @@ export const joinAnswerSchema = z.object({
   /** MQTT addresses `host:port`, in order of preference. */
   mqtt: z.array(z.string()).min(1),
   epochBase: z.number().int().nonnegative(),
+  /** The hub's time, milliseconds since the epoch. */
+  time: z.number().int().positive().optional(),
+  /** PEM of the ed25519 key that agent releases are signed with. */
+  releaseKey: z.string().max(4096).optional(),
 });
 export type JoinAnswer = z.infer<typeof joinAnswerSchema>;
 

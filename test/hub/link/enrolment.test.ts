@@ -96,7 +96,7 @@ test('bad requests get exact Statuses and use no token up', async (t) => {
     const { status, body: answer } = await post(body);
     assert.deepEqual([status, answer.kind, answer.reason], [400, 'Status', 'BadRequest']);
   }
-  assert.equal((await post('x'.repeat(40_000))).status, 413);
+  assert.equal((await post('x'.repeat(70_000))).status, 413);
   assert.equal((await tokens.list())[0]?.usesLeft, 2);
   const response = fakeResponse();
   await enrolment.handle(fakeRequest('DELETE', ''), response as never);
