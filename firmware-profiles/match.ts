@@ -11,7 +11,7 @@ export function matchProfile(
   profiles: readonly FirmwareProfile[],
 ): FirmwareProfile | undefined {
   for (const entry of compatible) {
-    const found = profiles.find((profile) => profile.compatible.includes(entry));
+    const found = profiles.find((profile) => profile.spec.compatible.includes(entry));
     if (found !== undefined) return found;
   }
   return undefined;

@@ -1,36 +1,56 @@
 /**
- * A firmware profile: what Covey knows of one kind of board. The schema is strict, so a profile with a typing
- * error does not load; each file in `profiles/` names its sources in comments.
+ * Reads one firmware profile from its manifest: strictly, so that a field that is unknown, of the wrong type or
+ * against the rules is an error that names the file and the field. Independent of the hub's catalogue of kinds,
+ * because a board reads its own profile too.
  */
-import { z } from 'zod';
+import { type FirmwareProfile, firmwareProfileSchema } from '#protocol/fleet/v1alpha1/firmware-profile.js';
+import { validateFirmwareProfile } from '#protocol/fleet/v1alpha1/firmware-profile-validation.js';
+import { FLEET_API_VERSION } from '#protocol/fleet/v1alpha1/well-known.js';
+import { type Decoded, DecodeError, decodeBySchema } from '#protocol/meta/decoder.js';
+import { enumErrors } from '#protocol/meta/enum-validation.js';
+import { type FieldError, formatFieldErrors, invalid, required } from '#protocol/meta/field-error.js';
+import { checkDns1123Label } from '#protocol/meta/names.js';
 
-/** A memory or CPU amount as Kubernetes writes it. */
-const quantity = z.string().regex(/^\d+(m|Ki|Mi|Gi)?$/, 'expected a quantity such as 100m or 64Mi');
+export type { FirmwareProfile } from '#protocol/fleet/v1alpha1/firmware-profile.js';
 
-export const firmwareProfileSchema = z.strictObject({
-  /** Equal to the file's name. */
-  name: z.string().regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/),
-  /** For people: 'Raspberry Pi 4 Model B'. */
-  title: z.string().min(1),
-  /** How the board is recognised: any of these in the device tree's `compatible`. */
-  compatible: z.array(z.string().min(1)).min(1),
-  /** OCI architecture of the system that runs on it. */
-  architecture: z.enum(['arm64', 'arm']),
-  kernel: z.strictObject({
-    /** Words that must stand on the kernel's command line. */
-    commandLine: z.array(z.string().min(1)),
-  }),
-  boot: z.strictObject({
-    /** How first boot is told what to do. */
-    dialect: z.enum(['raspberry-pi', 'cloud-init', 'direct']),
-    /** Where the boot partition is mounted in the running system. */
-    mountPoint: z.string().startsWith('/'),
-  }),
-  /** Kept for the system and the agent; not offered to pods. */
-  reserved: z.strictObject({ cpu: quantity, memory: quantity }),
-  /** A board without a clock of its own starts in the past. */
-  realTimeClock: z.boolean(),
-  watchdog: z.boolean(),
-});
+/** A profile that cannot be used; the message names the file and what is wrong in it. */
+export class ProfileError extends Error {
+  override readonly name = 'ProfileError';
+}
 
-export type FirmwareProfile = z.infer<typeof firmwareProfileSchema>;
+/** Checks a parsed manifest. `file` is named in errors. Throws ProfileError. */
+export function decodeProfile(file: string, manifest: unknown): FirmwareProfile {
+  const refuse = (why: string): never => {
+    throw new ProfileError(`firmware profile ${file}: ${why}`);
+  };
+  if (typeof manifest !== 'object' || manifest === null || Array.isArray(manifest))
+    return refuse('not a manifest: expected apiVersion, kind, metadata and spec');
+  const { apiVersion, kind } = manifest as { apiVersion?: unknown; kind?: unknown };
+  if (apiVersion !== FLEET_API_VERSION)
+    return refuse(`apiVersion: ${JSON.stringify(apiVersion)} is not ${FLEET_API_VERSION}`);
+  if (kind !== 'FirmwareProfile') return refuse(`kind: ${JSON.stringify(kind)} is not FirmwareProfile`);
+  const { value, unknownFields } = decoded(manifest, refuse);
+  if (unknownFields.length > 0) return refuse(`unknown field ${unknownFields.join(', ')}`);
+  const profile = value as FirmwareProfile;
+  const errors = [
+    ...checkName(profile.metadata.name),
+    ...enumErrors(firmwareProfileSchema, profile),
+    ...validateFirmwareProfile(profile),
+  ];
+  if (errors.length > 0) return refuse(formatFieldErrors(errors));
+  return profile;
+}
+
+function decoded(manifest: object, refuse: (why: string) => never): Decoded {
+  try {
+    return decodeBySchema(firmwareProfileSchema, manifest);
+  } catch (error) {
+    if (error instanceof DecodeError) return refuse(error.message);
+    throw error;
+  }
+}
+
+function checkName(name: string): FieldError[] {
+  if (name === '') return [required('metadata.name')];
+  return checkDns1123Label(name).map((problem) => invalid('metadata.name', name, problem));
+}

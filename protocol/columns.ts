@@ -158,3 +158,16 @@ export const DEVICE_COLUMNS: readonly Column[] = [
   derive('Lease Ends', 'deviceLeaseEnds', { wide: true }),
   derive('Certificate Ends', 'deviceCertificateEnds', { wide: true }),
 ];
+
+export const FIRMWARE_PROFILE_COLUMNS: readonly Column[] = [
+  NAME,
+  path('Title', 'spec.title', { description: 'The board, for people.' }),
+  path('Architecture', 'spec.architecture', { description: 'Architecture of images that run on it.' }),
+  path('Dialect', 'spec.boot.dialect', { description: 'How first boot is told what to do.' }),
+  AGE,
+  path('Storage', 'spec.storage.kind', { wide: true, description: 'What it normally starts from.' }),
+  path('Reserved CPU', 'spec.reserved.cpu', { wide: true, description: 'Kept for the system.' }),
+  path('Reserved Memory', 'spec.reserved.memory', { wide: true, description: 'Kept for the system.' }),
+  path('Watchdog', 'spec.watchdog', { wide: true, type: 'boolean' }),
+  path('Clock', 'spec.realTimeClock', { wide: true, type: 'boolean' }),
+];

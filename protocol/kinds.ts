@@ -30,10 +30,9 @@ import { podDefaults } from './core/v1/pod-defaults.js';
 import { validatePod } from './core/v1/pod-validation.js';
 import { secretSchema } from './core/v1/secret.js';
 import { serviceAccountSchema } from './core/v1/service-account.js';
-import { deviceSchema } from './fleet/v1alpha1/device.js';
-import { validateDevice } from './fleet/v1alpha1/device-validation.js';
-import type { KindInfo, SubresourceInfo, Verb } from './kind-info.js';
-import type { KubernetesObject } from './meta/object-meta.js';
+import { FLEET_KINDS } from './fleet/v1alpha1/kinds.js';
+import { ALL_VERBS, CONNECT, CREATE_ONLY, type Group, kind, sub, typed, VIEW } from './kind-entry.js';
+import type { KindInfo } from './kind-info.js';
 import { evictionSchema } from './policy/v1/eviction.js';
 import { clusterRoleSchema } from './rbac/v1/cluster-role.js';
 import { clusterRoleBindingSchema } from './rbac/v1/cluster-role-binding.js';
@@ -43,45 +42,6 @@ import { roleBindingSchema } from './rbac/v1/role-binding.js';
 
 export type { Column, KindInfo, NameRule, SubresourceInfo, Verb } from './kind-info.js';
 
-const ALL_VERBS: readonly Verb[] = [
-  'create',
-  'delete',
-  'deletecollection',
-  'get',
-  'list',
-  'patch',
-  'update',
-  'watch',
-];
-const CREATE_ONLY: readonly Verb[] = ['create'];
-const VIEW: readonly Verb[] = ['get', 'patch', 'update'];
-
-type Group = Pick<KindInfo, 'group' | 'version'>;
-type Given = Pick<KindInfo, 'kind' | 'resource' | 'schema' | 'description'> & Partial<KindInfo>;
-
-/** Fills in what most kinds have in common. */
-function kind(group: Group, given: Given): KindInfo {
-  return {
-    ...group,
-    listKind: `${given.kind}List`,
-    singular: given.kind.toLowerCase(),
-    shortNames: [],
-    categories: [],
-    namespaced: true,
-    subresources: [],
-    verbs: ALL_VERBS,
-    columns: columns.DEFAULT_COLUMNS,
-    nameRule: 'subdomain',
-    selectableFields: [],
-    ...given,
-  };
-}
-
-/** Kinds whose functions take their own type are entered here; decoding guarantees the type. */
-function typed<T extends KubernetesObject, R>(work: (object: T) => R): (object: KubernetesObject) => R {
-  return (object) => work(object as T);
-}
-
 const CORE: Group = { group: '', version: 'v1' };
 const APPS: Group = { group: 'apps', version: 'v1' };
 const AUTHENTICATION: Group = { group: 'authentication.k8s.io', version: 'v1' };
@@ -90,16 +50,6 @@ const AUTOSCALING: Group = { group: 'autoscaling', version: 'v1' };
 const COORDINATION: Group = { group: 'coordination.k8s.io', version: 'v1' };
 const POLICY: Group = { group: 'policy', version: 'v1' };
 const RBAC: Group = { group: 'rbac.authorization.k8s.io', version: 'v1' };
-const FLEET: Group = { group: 'fleet.covey.dev', version: 'v1alpha1' };
-
-const sub = (name: string, group: Group, kindName: string, verbs: readonly Verb[]): SubresourceInfo => ({
-  name,
-  ...group,
-  kind: kindName,
-  verbs,
-});
-
-const CONNECT: readonly Verb[] = ['create', 'get'];
 
 /** Kinds with a resource of their own, in the order of discovery. */
 export const KINDS: readonly KindInfo[] = [
@@ -337,19 +287,7 @@ export const KINDS: readonly KindInfo[] = [
     validate: typed(validateRoleRules),
     description: 'Role is a set of rules about what may be done in one namespace.',
   }),
-  kind(FLEET, {
-    kind: 'Device',
-    resource: 'devices',
-    shortNames: ['dev'],
-    categories: ['fleet'],
-    namespaced: false,
-    schema: deviceSchema,
-    columns: columns.DEVICE_COLUMNS,
-    subresources: [sub('status', FLEET, 'Device', VIEW)],
-    selectableFields: ['status.presence'],
-    validate: typed(validateDevice),
-    description: 'Device is a board of the fleet: how it joins, is heard of and is failed over.',
-  }),
+  ...FLEET_KINDS,
 ];
 
 /** Kinds that are only bodies of subresources. */

@@ -17,5 +17,5 @@ export async function boardProfile(flashedWith: string, path = COMPATIBLE): Prom
     import('#firmware-profiles/load.js'),
     import('#firmware-profiles/match.js'),
   ]);
-  return matchProfile(parseCompatible(property), await loadProfiles())?.name ?? '';
+  return matchProfile(parseCompatible(property), await loadProfiles())?.metadata.name ?? '';
 }

@@ -13,7 +13,7 @@ interface Bundler {
 }
 
 interface Profiles {
-  loadProfiles(): Promise<ReadonlyArray<{ readonly name: string }>>;
+  loadProfiles(): Promise<ReadonlyArray<{ readonly metadata: { readonly name: string } }>>;
 }
 
 test('a copied bundle has the firmware profiles', async (t) => {
@@ -30,6 +30,6 @@ test('a copied bundle has the firmware profiles', async (t) => {
   await cp(join(root, 'dist/bundle'), card, { recursive: true });
   const chunk = (await readdir(join(card, 'device-agent'))).find((name) => name.startsWith('load-')) ?? '';
   const { loadProfiles } = (await import(pathToFileURL(join(card, 'device-agent', chunk)).href)) as Profiles;
-  const names = (await loadProfiles()).map(({ name }) => name);
+  const names = (await loadProfiles()).map(({ metadata }) => metadata.name);
   assert.ok(names.includes('qemu-virt-arm64') && names.includes('raspberry-pi-4'), names.join(' '));
 });

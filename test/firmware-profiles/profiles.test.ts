@@ -11,7 +11,7 @@ import { tempDir } from '#test/helpers/temp-dir.js';
 test('every shipped profile loads, and no two claim the same board', async () => {
   const profiles = await loadProfiles();
   assert.ok(profiles.length >= 6);
-  const claimed = profiles.flatMap(({ compatible }) => compatible);
+  const claimed = profiles.flatMap(({ spec }) => spec.compatible);
   assert.equal(new Set(claimed).size, claimed.length);
 });
 
@@ -26,7 +26,8 @@ test('boards are recognised by the most specific entry of their device tree', as
     [['linux,dummy-virt'], 'qemu-virt-arm64'],
     [['radxa,rock-5b', 'rockchip,rk3588'], undefined],
   ];
-  for (const [compatible, name] of cases) assert.equal(matchProfile(compatible, profiles)?.name, name);
+  for (const [compatible, name] of cases)
+    assert.equal(matchProfile(compatible, profiles)?.metadata.name, name);
 });
 
 test('the device tree property is a list of zero-ended strings', () => {
@@ -46,8 +47,20 @@ test('the agent tells the profile it was flashed with, else the one its board fi
 
 test('a wrong profile is refused with its file and field', async (t) => {
   const directory = await tempDir(t);
-  await writeFile(join(directory, 'odd.yaml'), 'name: odd\ntitle: Odd\ncompatible: []\n');
-  await assert.rejects(loadProfiles(directory), /firmware profile odd\.yaml: compatible: /);
-  await writeFile(join(directory, 'odd.yaml'), 'name: even\n');
-  await assert.rejects(loadProfiles(directory), /firmware profile odd\.yaml/);
+  const head = 'apiVersion: fleet.covey.dev/v1alpha1\nkind: FirmwareProfile\nmetadata: { name: odd }\n';
+  const cases: Array<[string, RegExp]> = [
+    ['name: odd\n', /firmware profile odd\.yaml: apiVersion: undefined is not fleet\.covey\.dev\/v1alpha1/],
+    [`${head}spec: { titel: Odd }\n`, /firmware profile odd\.yaml: unknown field spec\.titel/],
+    [
+      `${head}spec: { title: 1 }\n`,
+      /firmware profile odd\.yaml: .*FirmwareProfileSpec\.spec\.title of type string/,
+    ],
+    [`${head}spec: { title: Odd }\n`, /firmware profile odd\.yaml: .*spec\.boot\.dialect: Required value/],
+    [head.replace('odd', 'even'), /firmware profile odd\.yaml/],
+    ['[', /firmware profile odd\.yaml: not readable: /],
+  ];
+  for (const [text, message] of cases) {
+    await writeFile(join(directory, 'odd.yaml'), text);
+    await assert.rejects(loadProfiles(directory), message);
+  }
 });
