@@ -153,6 +153,7 @@ export const DEVICE_COLUMNS: readonly Column[] = [
   path('Agent', 'status.agentVersion', { description: 'Version of its agent.' }),
   path('Profile', 'status.profile', { description: 'Firmware profile.' }),
   AGE,
+  path('Update', 'status.update.state', { wide: true, description: 'What became of its last update.' }),
   path('Site', 'spec.site', { wide: true }),
   derive('Failover', 'deviceFailoverClass', { wide: true }),
   derive('Lease Ends', 'deviceLeaseEnds', { wide: true }),
@@ -170,4 +171,19 @@ export const FIRMWARE_PROFILE_COLUMNS: readonly Column[] = [
   path('Reserved Memory', 'spec.reserved.memory', { wide: true, description: 'Kept for the system.' }),
   path('Watchdog', 'spec.watchdog', { wide: true, type: 'boolean' }),
   path('Clock', 'spec.realTimeClock', { wide: true, type: 'boolean' }),
+];
+
+export const AGENT_RELEASE_COLUMNS: readonly Column[] = [
+  NAME,
+  path('Version', 'spec.version', { description: 'Version of the agent.' }),
+  path('Phase', 'status.phase', { description: 'How the rollout stands, in one word.' }),
+  path('Desired', 'status.desired', { type: 'integer', description: 'Devices that are to run it.' }),
+  path('Updated', 'status.updated', { type: 'integer', description: 'Devices that run it.' }),
+  path('Updating', 'status.updating', { type: 'integer', description: 'Devices that are at it.' }),
+  path('Failed', 'status.failed', { type: 'integer', description: 'Devices that went back or refused it.' }),
+  AGE,
+  path('Percentage', 'spec.rollout.percentage', { wide: true, type: 'integer' }),
+  path('Pending', 'status.pending', { wide: true, type: 'integer', description: 'Devices not asked yet.' }),
+  path('Not Updatable', 'status.notUpdatable', { wide: true, type: 'integer' }),
+  path('Message', 'status.message', { wide: true, description: 'What holds it up, or how it went.' }),
 ];

@@ -18,4 +18,9 @@ export const REPLICA_SETS = apps('replicasets');
 
 export const LEASES: ResourceId = { group: API_GROUP.coordination, version: 'v1', resource: 'leases' };
 
+export const AGENT_RELEASES: ResourceId = {
+  group: FLEET_GROUP,
+  version: FLEET_VERSION,
+  resource: 'agentreleases',
+};
 export const DEVICES: ResourceId = { group: FLEET_GROUP, version: FLEET_VERSION, resource: 'devices' };

@@ -27,6 +27,7 @@ import { nodeStrategy } from './core/node.js';
 import { podStrategy } from './core/pod.js';
 import { secretStrategy } from './core/secret.js';
 import { serviceAccountStrategy } from './core/service-account.js';
+import { agentReleaseStrategy } from './fleet/agent-release.js';
 import { deviceStrategy } from './fleet/device.js';
 import { createLookups } from './lookups.js';
 import { bindingStrategy } from './rbac/bindings.js';
@@ -91,6 +92,7 @@ function strategyTable({ store, clock, tokens, escalation }: RegistryOptions): M
     ['apps/Deployment', deploymentStrategy],
     ['apps/ReplicaSet', replicaSetStrategy],
     [`${API_GROUP.coordination}/Lease`, leaseStrategy],
+    [`${FLEET_GROUP}/AgentRelease`, agentReleaseStrategy],
     [`${FLEET_GROUP}/Device`, deviceStrategy],
     [`${RBAC_GROUP}/Role`, role],
     [`${RBAC_GROUP}/ClusterRole`, role],

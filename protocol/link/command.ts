@@ -3,6 +3,7 @@
  * another epoch, or a second time, is dropped. Unknown ones are ignored and counted.
  */
 import { z } from 'zod';
+import { updateOfferSchema } from './agent-update.js';
 
 export const commandSchema = z.discriminatedUnion('kind', [
   /** Say hello again: the hub does not know what the device has. */
@@ -17,7 +18,12 @@ export const commandSchema = z.discriminatedUnion('kind', [
     /** PEM; may hold several during a change of CA. */
     ca: z.string(),
   }),
-  z.object({ kind: z.literal('update-agent'), version: z.string(), url: z.string(), sha256: z.string() }),
+  /** Become another release of the agent. The latest offer counts. */
+  updateOfferSchema.extend({ kind: z.literal('update-agent') }),
+  /** The offer stands no more: stop unless the device has switched already. */
+  z.object({ kind: z.literal('withdraw-update'), offer: z.string().max(128) }),
+  /** PEM of the key that releases are signed with; kept by a device that has none. */
+  z.object({ kind: z.literal('release-key'), key: z.string().max(4096) }),
   z.object({ kind: z.literal('reboot'), reason: z.string() }),
 ]);
 export type Command = z.infer<typeof commandSchema>;

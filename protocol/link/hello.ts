@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { nodeStatusSchema } from '../core/v1/node.js';
+import { agentUpdateSchema } from './agent-update.js';
 import { cadenceClassSchema } from './cadence-class.js';
 
 /** The part of a Node's status that a device knows before it has measured anything. */
@@ -28,6 +29,8 @@ export const helloSchema = z.object({
   /** Labels that the device asks for on its Node, for example from `--labels`; never below kubernetes.io. */
   labels: z.record(z.string(), z.string()),
   node: nodeFactsSchema,
+  /** Absent: the agent knows nothing of updates. */
+  update: agentUpdateSchema.optional().catch(undefined),
   /** What it has: pod uid → revision of the assignment. */
   has: z.record(z.string(), z.string()),
 });

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { nodeStatusSchema } from '../core/v1/node.js';
+import { agentUpdateSchema } from './agent-update.js';
 
 /** What the board is and what is plugged into it; for the Device object. */
 export const inventorySchema = z.object({
@@ -29,5 +30,6 @@ export const nodeReportSchema = z.object({
     nodeInfo: true,
   }),
   inventory: inventorySchema.optional(),
+  update: agentUpdateSchema.optional().catch(undefined),
 });
 export type NodeReport = z.infer<typeof nodeReportSchema>;

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { nodeAddressSchema } from '../../core/v1/node.js';
+import { UPDATE_STATES } from '../../link/agent-update.js';
 import { conditionSchema } from '../../meta/condition.js';
 import { objectMetaSchema } from '../../meta/object-meta.js';
 import { atomicList, int32, int64, listMap, struct, time } from '../../meta/schema.js';
@@ -25,12 +26,37 @@ export const deviceSpecSchema = struct(`${FLEET}.DeviceSpec`, {
 });
 export type DeviceSpec = z.infer<typeof deviceSpecSchema>;
 
+/** The release that the hub has offered it; set while it is to update. */
+export const updateOfferedSchema = struct(`${FLEET}.DeviceUpdateOffer`, {
+  /** Name of the AgentRelease. */
+  release: z.string(),
+  /** Names this try of it. */
+  offer: z.string(),
+  time: time().optional(),
+});
+export type UpdateOffered = z.infer<typeof updateOfferedSchema>;
+
+/** What the device says of the last update that it was offered. */
+export const deviceUpdateSchema = struct(`${FLEET}.DeviceUpdate`, {
+  offer: z.string(),
+  version: z.string(),
+  state: z.enum(UPDATE_STATES),
+  reason: z.string().optional(),
+  /** When the hub learned of this state. */
+  time: time().optional(),
+});
+export type DeviceUpdate = z.infer<typeof deviceUpdateSchema>;
+
 export const deviceStatusSchema = struct(`${FLEET}.DeviceStatus`, {
   presence: z.enum(DEVICE_PRESENCES).optional(),
   bootID: z.string().optional(),
   /** Session epoch of the last birth. */
   epoch: int64().optional(),
   agentVersion: z.string().optional(),
+  /** Release of the agent that runs; absent where it cannot update itself. */
+  agentRelease: z.string().optional(),
+  updateOffer: updateOfferedSchema.optional(),
+  update: deviceUpdateSchema.optional(),
   /** Firmware profile that the board was flashed with. */
   profile: z.string().optional(),
   lastHeardTime: time().optional(),

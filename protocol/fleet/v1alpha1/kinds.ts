@@ -1,7 +1,9 @@
 /** The kinds of `fleet.covey.dev` in the catalogue. */
-import { DEVICE_COLUMNS, FIRMWARE_PROFILE_COLUMNS } from '../../columns.js';
+import { AGENT_RELEASE_COLUMNS, DEVICE_COLUMNS, FIRMWARE_PROFILE_COLUMNS } from '../../columns.js';
 import { type Group, kind, sub, typed, VIEW } from '../../kind-entry.js';
 import type { KindInfo } from '../../kind-info.js';
+import { agentReleaseSchema } from './agent-release.js';
+import { validateAgentRelease } from './agent-release-validation.js';
 import { deviceSchema } from './device.js';
 import { validateDevice } from './device-validation.js';
 import { firmwareProfileSchema } from './firmware-profile.js';
@@ -12,6 +14,18 @@ const FLEET: Group = { group: FLEET_GROUP, version: FLEET_VERSION };
 
 /** In the order of discovery. */
 export const FLEET_KINDS: readonly KindInfo[] = [
+  kind(FLEET, {
+    kind: 'AgentRelease',
+    resource: 'agentreleases',
+    shortNames: ['agr'],
+    categories: ['fleet'],
+    namespaced: false,
+    schema: agentReleaseSchema,
+    columns: AGENT_RELEASE_COLUMNS,
+    subresources: [sub('status', FLEET, 'AgentRelease', VIEW)],
+    validate: typed(validateAgentRelease),
+    description: 'AgentRelease is a version of the device agent and how it is rolled out to the fleet.',
+  }),
   kind(FLEET, {
     kind: 'Device',
     resource: 'devices',
