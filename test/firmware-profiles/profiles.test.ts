@@ -10,7 +10,7 @@ import { tempDir } from '#test/helpers/temp-dir.js';
 
 test('every shipped profile loads, and no two claim the same board', async () => {
   const profiles = await loadProfiles();
-  assert.ok(profiles.length >= 6);
+  assert.ok(profiles.length >= 10);
   const claimed = profiles.flatMap(({ spec }) => spec.compatible);
   assert.equal(new Set(claimed).size, claimed.length);
 });
@@ -24,7 +24,10 @@ test('boards are recognised by the most specific entry of their device tree', as
     [['raspberrypi,4-compute-module', 'brcm,bcm2711'], 'raspberry-pi-cm4'],
     [['raspberrypi,5-model-b', 'brcm,bcm2712'], 'raspberry-pi-5'],
     [['linux,dummy-virt'], 'qemu-virt-arm64'],
-    [['radxa,rock-5b', 'rockchip,rk3588'], undefined],
+    [['radxa,rock-5b', 'rockchip,rk3588'], 'radxa-rock-5b'],
+    [['nvidia,p3768-0000+p3767-0005-super', 'nvidia,tegra234'], 'nvidia-jetson-orin-nano'],
+    [['raspberrypi,5-compute-module', 'brcm,bcm2712'], 'raspberry-pi-cm5'],
+    [['nvidia,p3768-0000+p3767-0000', 'nvidia,tegra234'], undefined],
   ];
   for (const [compatible, name] of cases)
     assert.equal(matchProfile(compatible, profiles)?.metadata.name, name);

@@ -15,7 +15,8 @@ const COMPATIBLE = /^[A-Za-z0-9][A-Za-z0-9,._+-]{0,126}$/;
 /** One word of a command line: nothing that would end it, quote it or begin a comment. */
 const WORD = /^[A-Za-z0-9][A-Za-z0-9_.:,=/@+-]{0,255}$/;
 const CONFIG_LINE = /^[A-Za-z0-9_]+(=[^\s#[\]]{1,200})?$/;
-const CONSOLE = /^tty[A-Za-z]+[0-9]+(,[0-9]+([noe][0-9]?)?)?$/;
+const CONSOLE = /^(serial0|tty[A-Za-z]+[0-9]*)(,[0-9]+([noe][0-9]?)?)?$/;
+const MODULE = /^[A-Za-z0-9_-]{1,64}$/;
 const LABEL = /^[A-Za-z0-9_-]+$/;
 const DEVICE_GLOB = /^\/dev\/[A-Za-z0-9_.*?[\]/:-]+$/;
 
@@ -34,6 +35,12 @@ export function validateFirmwareProfile(profile: FirmwareProfile): FieldError[] 
       'spec.kernel.commandLine',
       WORD,
       'must be one word such as cgroup_enable=memory',
+    ),
+    ...checkList(
+      spec.kernel.modules ?? [],
+      'spec.kernel.modules',
+      MODULE,
+      'must be a module such as i2c-dev',
     ),
     ...checkBoot(spec.boot),
     ...checkReserved(spec.reserved),
@@ -122,19 +129,24 @@ function checkReserved(reserved: FirmwareProfileSpec['reserved']): FieldError[] 
 function checkHardware(hardware: FirmwareProfileSpec['hardware']): FieldError[] {
   if (hardware.length > MAX_ITEMS) return [tooMany('spec.hardware', hardware.length, MAX_ITEMS)];
   const names = hardware.map(({ resource }) => resource);
-  return hardware.flatMap(({ resource, title, devices }, index) => {
+  return hardware.flatMap(({ resource, title, devices, presence = [] }, index) => {
     const at = `spec.hardware[${index}]`;
     const errors = checkDns1123Label(resource).map((problem) => invalid(`${at}.resource`, resource, problem));
     if (names.indexOf(resource) < index) errors.push(duplicate(`${at}.resource`, resource));
     errors.push(...checkTitle(title, `${at}.title`));
     if (devices.length === 0) errors.push(required(`${at}.devices`, 'name at least one device node'));
-    errors.push(...checkList(devices, `${at}.devices`, DEVICE_GLOB, 'must be a glob below /dev'));
-    devices.forEach((glob, position) => {
-      if (glob.split('/').some((part) => part === '..' || part === '.'))
-        errors.push(invalid(`${at}.devices[${position}]`, glob, 'must not leave /dev'));
-    });
+    errors.push(...checkGlobs(devices, `${at}.devices`), ...checkGlobs(presence, `${at}.presence`));
     return errors;
   });
+}
+
+function checkGlobs(globs: readonly string[], field: string): FieldError[] {
+  const errors = checkList(globs, field, DEVICE_GLOB, 'must be a glob below /dev');
+  globs.forEach((glob, index) => {
+    if (glob.split('/').some((part) => part === '..' || part === '.'))
+      errors.push(invalid(`${field}[${index}]`, glob, 'must not leave /dev'));
+  });
+  return errors;
 }
 
 function checkThermal(thermal: FirmwareProfileSpec['thermal']): FieldError[] {

@@ -19,6 +19,8 @@ export type BootDialect = (typeof BOOT_DIALECTS)[number];
 export const profileKernelSchema = struct(`${FLEET}.FirmwareProfileKernel`, {
   /** Words that must stand on the kernel's command line. */
   commandLine: atomicList(z.string()).default([]),
+  /** Modules to load at every start, because nothing else asks for them: i2c-dev. */
+  modules: setList(z.string()).optional(),
 });
 
 export const profileBootSchema = struct(`${FLEET}.FirmwareProfileBoot`, {
@@ -37,7 +39,7 @@ export const profileBootSchema = struct(`${FLEET}.FirmwareProfileBoot`, {
   configText: atomicList(z.string()).optional(),
   /** Label that the FAT partition must get for cloud-init to look at it: CIDATA. */
   seedLabel: z.string().optional(),
-  /** As the kernel's console= takes it: 'ttyAMA0,115200'. */
+  /** As the kernel's console= takes it: 'ttyAMA0,115200'; Raspberry Pi firmware replaces 'serial0' by its own. */
   serialConsole: z.string().optional(),
 });
 
@@ -53,6 +55,8 @@ export const profileHardwareSchema = struct(`${FLEET}.FirmwareProfileHardware`, 
   title: z.string(),
   /** Shell globs of device nodes. */
   devices: setList(z.string()),
+  /** One of these globs must match for the resource to be there at all; one of `devices` unless given. */
+  presence: setList(z.string()).optional(),
   /** device: each node that matches is one unit. board: all that match together are one unit. */
   per: z.enum(['device', 'board']),
 });
