@@ -33,14 +33,11 @@ export class CniChain {
   readonly #name: string;
   readonly #plugins: readonly CniPlugin[];
   readonly #path: readonly string[];
-  readonly #programs: string | undefined;
 
-  /** `programs` is a directory that the plugins search for other programs before any other. */
-  constructor(name: string, plugins: readonly CniPlugin[], path: readonly string[], programs?: string) {
+  constructor(name: string, plugins: readonly CniPlugin[], path: readonly string[]) {
     this.#name = name;
     this.#plugins = plugins;
     this.#path = path;
-    this.#programs = programs;
   }
 
   /** Rejects with CniError; the caller then calls `remove` to take back what was done. */
@@ -73,7 +70,7 @@ export class CniChain {
       ...(previous === undefined ? {} : { prevResult: previous }),
     });
     const env = {
-      PATH: [this.#programs, process.env['PATH'], '/usr/sbin:/sbin:/usr/bin:/bin'].filter(Boolean).join(':'),
+      PATH: [process.env['PATH'], '/usr/sbin:/sbin:/usr/bin:/bin'].filter(Boolean).join(':'),
       CNI_COMMAND: command,
       CNI_CONTAINERID: target.containerId,
       CNI_NETNS: target.netns,

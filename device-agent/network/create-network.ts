@@ -1,7 +1,8 @@
 /**
- * The real pod network: pinned namespaces, and CNI's bridge, host-local and portmap in the network namespace
- * that the agent runs in. `network/<pod uid>.json` below the run directory tells from before the first step on
- * what a pod has; what is not marked complete there is taken down before it is set up again.
+ * The real pod network: pinned namespaces, CNI's bridge and host-local in the network namespace that the agent
+ * runs in, and packet rules of its own for ports and for the way out. `network/<pod uid>.json` below the run
+ * directory tells from before the first step on what a pod has; what is not marked complete there is taken down
+ * before it is set up again.
  */
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
@@ -12,22 +13,19 @@ import { runCommand } from '../lib/command.js';
 import { hasErrno, orMissing } from '../lib/errno.js';
 import { KeyedMutex } from '../lib/keyed-mutex.js';
 import { isMountPoint, mountTmpfs, unmountAll } from '../lib/mounts.js';
-import { CniChain, type CniPlugin, type CniResult } from './cni.js';
-import { chooseIptables, iptablesPrograms } from './iptables.js';
+import { CniChain, type CniResult } from './cni.js';
 import { isPinned, type NamespaceKind, pinNamespaces, unpinNamespaces } from './namespaces.js';
 import type { Network, PortMapping, Sandbox, SandboxSpec } from './network.js';
 import type { NetworkOptions } from './options.js';
 import { connectInside, connectTcp } from './pod-connect.js';
 import { POD_FILES, podFilesDirectory } from './pod-files.js';
-import { removeEmptyPortmapChains } from './portmap-chains.js';
 import { hostsFile, onlyLoopbackServers, resolvConf } from './resolver-files.js';
+import { RuleKeeper } from './rule-keeper.js';
 import { subnetSize } from './subnet.js';
 
 const NETWORK_NAME = 'covey';
 const INTERFACE = 'eth0';
 const SHARED_MEMORY_BYTES = 64 * 1024 * 1024;
-/** Below the run directory: links to the iptables that this kernel needs. */
-const IPTABLES = 'iptables';
 const DEFAULT_CNI_PATH = ['/usr/lib/cni', '/opt/cni/bin'];
 /** Where systemd-resolved keeps the servers behind its loopback address. */
 const RESOLVED_CONF = '/run/systemd/resolve/resolv.conf';
@@ -48,6 +46,7 @@ export async function createNetwork(options: NetworkOptions): Promise<Network> {
     throw new Error(`"${bridge}" is no interface name of at most 15 characters`);
   const network = new CniNetwork(options, bridge);
   await mkdir(network.records, { recursive: true, mode: 0o700 });
+  await network.adopt();
   return network;
 }
 
@@ -56,13 +55,29 @@ class CniNetwork implements Network {
   readonly #options: NetworkOptions;
   readonly #bridge: string;
   readonly #pods = new KeyedMutex();
-  /** Found out once, by the first pod that needs it. */
-  #iptables: Promise<string | undefined> | undefined;
+  readonly #rules: RuleKeeper;
 
   constructor(options: NetworkOptions, bridge: string) {
     this.#options = options;
     this.#bridge = bridge;
     this.records = join(options.runDir, 'network');
+    this.#rules = new RuleKeeper({
+      bridge,
+      subnet: options.subnet,
+      masquerade: options.masquerade ?? true,
+      clock: options.clock,
+      logger: options.logger,
+      ...(options.packetFilter === undefined ? {} : { choose: options.packetFilter }),
+    });
+  }
+
+  /** Sees to the packet rules of pods that an earlier agent has set up. */
+  async adopt(): Promise<void> {
+    for (const podUid of await this.#known()) {
+      const record = await this.#record(podUid);
+      if (!record?.complete || record.sandbox.namespaces.net === undefined) continue;
+      this.#rules.adopt(podUid, record.sandbox.ip, record.ports);
+    }
   }
 
   setUp(spec: SandboxSpec): Promise<Sandbox> {
@@ -97,11 +112,12 @@ class CniNetwork implements Network {
     let ip = this.#hostIp();
     const { net } = namespaces;
     if (net !== undefined) {
-      result = await (await this.#chain(spec.ports)).add(this.#target(spec.podUid, net));
+      result = await this.#bridged().add(this.#target(spec.podUid, net));
       await this.#loopback().add({ ...this.#target(spec.podUid, net), interfaceName: 'lo' });
       const address = result.ips?.[0]?.address.split('/')[0];
       if (address === undefined) throw new Error('the CNI bridge plugin gave no address');
       ip = address;
+      await this.#rules.add(podUid, ip, ports);
     }
     await this.#writeFiles(spec, ip);
     const sandbox: Sandbox = { podUid, namespaces, ip };
@@ -121,10 +137,11 @@ class CniNetwork implements Network {
   async #takeDown(podUid: string, record: SandboxRecord | undefined): Promise<void> {
     const directory = this.#namespaces(podUid);
     const net = join(directory, 'net');
-    // Without its namespace a plugin still gives back the address and takes away the rules.
+    // Without its namespace a plugin still gives back the address.
     const netns = (await isPinned(net)) ? net : '';
+    await this.#rules.remove(podUid);
     if (record?.sandbox.namespaces.net !== undefined || netns !== '')
-      await (await this.#chain(record?.ports ?? [])).remove(this.#target(podUid, netns), record?.result);
+      await this.#bridged().remove(this.#target(podUid, netns), record?.result);
     await unpinNamespaces(directory);
     const files = podFilesDirectory(this.#options.runDir, podUid);
     await unmountAll(files);
@@ -168,8 +185,11 @@ class CniNetwork implements Network {
 
   /** Removes what all pods shared, if no pod is left; pods stay as they are. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#rules[Symbol.asyncDispose]();
     if ((await this.#known()).size > 0) return;
-    await removeShared(this.#options.runDir, this.#bridge);
+    await this.#rules.clear();
+    await removeBridge(this.#bridge);
+    await rm(join(this.#options.runDir, 'ipam'), { recursive: true, force: true });
   }
 
   async #stands(sandbox: Sandbox): Promise<boolean> {
@@ -194,52 +214,17 @@ class CniNetwork implements Network {
     return { containerId: podUid, netns, interfaceName: INTERFACE };
   }
 
-  async #chain(ports: readonly PortMapping[]): Promise<CniChain> {
-    const plugins: CniPlugin[] = [
-      {
-        type: 'bridge',
-        bridge: this.#bridge,
-        isGateway: true,
-        isDefaultGateway: true,
-        ipMasq: this.#options.masquerade ?? true,
-        hairpinMode: true,
-        ipam: {
-          type: 'host-local',
-          dataDir: join(this.#options.runDir, 'ipam'),
-          ranges: [[{ subnet: this.#options.subnet }]],
-        },
-      },
-    ];
-    const mapped = ports.filter((port) => port.hostPort > 0);
-    if (mapped.length > 0) {
-      plugins.push({
-        type: 'portmap',
-        snat: true,
-        capabilities: { portMappings: true },
-        runtimeConfig: {
-          portMappings: mapped.map((port) => ({
-            hostPort: port.hostPort,
-            containerPort: port.containerPort,
-            protocol: port.protocol.toLowerCase(),
-            ...(port.hostIp === '' || port.hostIp === '0.0.0.0' ? {} : { hostIP: port.hostIp }),
-          })),
-        },
-      });
-    }
-    const path = this.#options.cniPath ?? DEFAULT_CNI_PATH;
-    return new CniChain(NETWORK_NAME, plugins, path, await this.#iptablesDirectory());
-  }
-
-  async #iptablesDirectory(): Promise<string | undefined> {
-    const { runDir, logger } = this.#options;
-    this.#iptables ??= chooseIptables({ directory: join(runDir, IPTABLES), logger });
-    try {
-      return await this.#iptables;
-    } catch (error) {
-      // The next pod asks again.
-      this.#iptables = undefined;
-      throw error;
-    }
+  #bridged(): CniChain {
+    const { runDir, subnet, cniPath } = this.#options;
+    const bridge = {
+      type: 'bridge',
+      bridge: this.#bridge,
+      isGateway: true,
+      isDefaultGateway: true,
+      hairpinMode: true,
+      ipam: { type: 'host-local', dataDir: join(runDir, 'ipam'), ranges: [[{ subnet }]] },
+    };
+    return new CniChain(NETWORK_NAME, [bridge], cniPath ?? DEFAULT_CNI_PATH);
   }
 
   #loopback(): CniChain {
@@ -282,14 +267,11 @@ class CniNetwork implements Network {
   }
 }
 
-/** The bridge, the address leases and portmap's chains. Nothing of it is an error when it is not there. */
-export async function removeShared(runDir: string, bridge: string): Promise<void> {
+/** Unless it has ports. It is no error when it is not there. */
+async function removeBridge(bridge: string): Promise<void> {
   // Asked of the kernel by netlink: /sys shows the network namespace of whoever mounted it.
   const links = await runCommand('ip', ['-o', 'link', 'show', 'type', 'bridge']);
-  if (new RegExp(`^\\d+: ${bridge.replaceAll('.', '\\.')}[:@]`, 'm').test(links)) {
-    const ports = await runCommand('ip', ['-o', 'link', 'show', 'master', bridge]);
-    if (ports.trim() === '') await runCommand('ip', ['link', 'delete', bridge]);
-  }
-  await rm(join(runDir, 'ipam'), { recursive: true, force: true });
-  await removeEmptyPortmapChains(await iptablesPrograms(join(runDir, IPTABLES)));
+  if (!new RegExp(`^\\d+: ${bridge.replaceAll('.', '\\.')}[:@]`, 'm').test(links)) return;
+  const ports = await runCommand('ip', ['-o', 'link', 'show', 'master', bridge]);
+  if (ports.trim() === '') await runCommand('ip', ['link', 'delete', bridge]);
 }

@@ -23,13 +23,12 @@ export interface PreflightOptions {
 /** Program → Debian package. */
 const PROGRAMS: ReadonlyArray<readonly [program: string, debianPackage: string]> = [
   ['conmon', 'conmon'],
-  ['iptables', 'iptables'],
   ['ip', 'iproute2'],
   ['unshare', 'util-linux'],
   ['nsenter', 'util-linux'],
   ['mount', 'mount'],
 ];
-const PLUGINS = ['bridge', 'host-local', 'loopback', 'portmap'];
+const PLUGINS = ['bridge', 'host-local', 'loopback'];
 
 /** Empty when everything is there. Errors keep containers from running; warnings name what will not work. */
 export async function preflight(options: PreflightOptions = {}): Promise<readonly Finding[]> {
@@ -43,6 +42,8 @@ export async function preflight(options: PreflightOptions = {}): Promise<readonl
   for (const [program, debianPackage] of PROGRAMS) {
     if ((await find(program)) === undefined) packages.add(debianPackage);
   }
+  // Kernels with the older tables only are served by iptables.
+  if ((await find('nft')) === undefined && (await find('iptables')) === undefined) packages.add('nftables');
   const crun = await find('crun');
   const runc = await find('runc');
   if (runc === undefined && (layout === 'v1' || crun === undefined))

@@ -20,12 +20,13 @@ const RUNTIME_PACKAGES = [
   { package: 'runc', anyOf: ['runc'] },
   { package: 'containernetworking-plugins', anyOf: ['/usr/lib/cni/bridge', '/opt/cni/bin/bridge'] },
   { package: 'iproute2', anyOf: ['ip'] },
-  { package: 'iptables', anyOf: ['iptables'] },
   { package: 'nftables', anyOf: ['nft'] },
+  { package: 'conntrack', anyOf: ['conntrack'] },
   { package: 'busybox-static', anyOf: ['busybox'] },
 ];
 /** What the tests use besides. */
 const TEST_PACKAGES = [
+  { package: 'iptables', anyOf: ['iptables-legacy'] },
   { package: 'mosquitto', anyOf: ['mosquitto'] },
   { package: 'docker-registry', anyOf: ['docker-registry'] },
   { package: 'skopeo', anyOf: ['skopeo'] },

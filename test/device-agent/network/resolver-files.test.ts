@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { createHollowNetwork } from '#device-agent/network/hollow.js';
 import type { SandboxSpec } from '#device-agent/network/network.js';
-import { splitArguments } from '#device-agent/network/portmap-chains.js';
 import { hostsFile, onlyLoopbackServers, resolvConf } from '#device-agent/network/resolver-files.js';
 import { subnetAddress, subnetSize } from '#device-agent/network/subnet.js';
 
@@ -50,19 +49,6 @@ test('subnets are counted from their own address', () => {
   for (const bad of ['10.88.1.0', '10.88.1.0/31', '300.0.0.0/24', 'fd00::/64']) {
     assert.throws(() => subnetSize(bad), /is not an IPv4 subnet/);
   }
-});
-
-test('rules are split into words, comments whole', () => {
-  assert.deepEqual(splitArguments('-A X -m comment --comment "two words" -j Y'), [
-    '-A',
-    'X',
-    '-m',
-    'comment',
-    '--comment',
-    'two words',
-    '-j',
-    'Y',
-  ]);
 });
 
 test('a port of a hollow pod answers HTTP', async () => {

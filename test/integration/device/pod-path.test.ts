@@ -150,6 +150,6 @@ if (inOwnNetns(fileURLToPath(import.meta.url), skip)) {
     ])
       assert.deepEqual(await readdir(path), [], path);
     assert.equal(execFileSync('find', ['/sys/fs/cgroup', '-name', `*${UID}*`], { encoding: 'utf8' }), '');
-    assert.doesNotMatch(execFileSync('iptables-save', { encoding: 'utf8' }), /CNI|10\.88\.78/);
+    assert.doesNotMatch(execFileSync('nft', ['list', 'ruleset'], { encoding: 'utf8' }), /covey|10\.88\.78/);
   });
 }
