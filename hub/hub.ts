@@ -21,6 +21,7 @@ import { JoinTokens } from './authn/join-token.js';
 import { writeKubeconfig } from './authn/kubeconfig.js';
 import { CertificateAuthority } from './authn/pki/certificate-authority.js';
 import type { KeyPairPem } from './authn/pki/certificates.js';
+import { openReleaseKey } from './authn/pki/release-key.js';
 import { openSigningKey } from './authn/pki/signing-key.js';
 import { ServiceAccountTokens } from './authn/service-account.js';
 import { HUB_USER } from './authz/bootstrap-policy.js';
@@ -137,6 +138,7 @@ async function compose(config: HubConfig, clock: Clock, logger: Logger, stack: A
       informers,
       ca: authority,
       broker: await brokerOptions(config, authority, serving),
+      releaseKey: (await openReleaseKey(layout.pki)).publicKey,
       joinTokens: new JoinTokens({
         client: clientOf('joining'),
         clock,

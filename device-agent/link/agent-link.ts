@@ -31,7 +31,7 @@ import {
 import { Beats } from './beats.js';
 import { Connection, type Session } from './connection.js';
 import type { EpochCounter } from './epoch.js';
-import type { DeviceIdentity } from './identity.js';
+import { type DeviceIdentity, saveIdentity } from './identity.js';
 import { Inbox } from './inbox.js';
 import { MonotonicLease } from './lease-holder.js';
 import type { AgentCommand, HelloFacts, Link } from './link.js';
@@ -49,6 +49,8 @@ export interface AgentLinkOptions {
   readonly logger: Logger;
   readonly counters: LinkCounters;
   readonly epochs: EpochCounter;
+  /** The device has a new certificate, or learned another key. */
+  readonly identityReplaced: (identity: DeviceIdentity) => void;
   readonly openOutbox: (send: (sequence: number, report: PodReport) => void) => Promise<Outbox>;
 }
 
@@ -121,9 +123,7 @@ export class AgentLink implements Link {
       clock,
       logger,
       identity: () => this.#identity,
-      replaced: (identity) => {
-        this.#identity = identity;
-      },
+      replaced: (identity) => this.#replaced(identity),
       hubTime: () => this.lease.hubTime(),
       send: (csr) => this.#send('renew', { csr }),
     });
@@ -333,13 +333,32 @@ export class AgentLink implements Link {
       case 'certificate':
         this.#renewer.received(command.certificate, command.ca).catch(failed);
         return;
+      case 'release-key':
+        this.#keepReleaseKey(command.key).catch(failed);
+        return;
       case 'update-agent':
+      case 'withdraw-update':
       case 'reboot':
         if (this.#onCommand === undefined) {
           logger.warn({ command: command.kind }, 'this agent does not carry out such commands');
         } else this.#onCommand(command).catch(failed);
         return;
     }
+  }
+
+  /** For a device that joined a hub that had none. A key that is there stays: only joining anew brings another. */
+  async #keepReleaseKey(releaseKey: string): Promise<void> {
+    if (this.#identity.releaseKey !== undefined) return;
+    const identity = { ...this.#identity, releaseKey };
+    await saveIdentity(this.#options.dataDir, identity);
+    this.#replaced(identity);
+    // The hello that follows says that it is there.
+    if (this.#session !== undefined) await this.#hello(this.#session);
+  }
+
+  #replaced(identity: DeviceIdentity): void {
+    this.#identity = identity;
+    this.#options.identityReplaced(identity);
   }
 
   /** Says goodbye, so that the hub need not wait for the will, and stores what is not acknowledged. */

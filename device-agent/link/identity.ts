@@ -1,6 +1,6 @@
 /**
- * The device's identity on disk: `<data>/identity/{key.pem,cert.pem,ca.pem,hub.json}`, files of mode 0600 in a
- * directory of mode 0700. Saving writes a new directory beside the old one and swaps a link, so that a power
+ * The device's identity on disk: `<data>/identity/{key.pem,cert.pem,ca.pem,release-key.pem,hub.json}`, files of mode
+ * 0600 in a directory of mode 0700. Saving writes a new directory beside the old one and swaps a link, so that a power
  * cut leaves either the old identity or the new one, never a key with another key's certificate.
  */
 import { mkdir, readdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
@@ -27,9 +27,17 @@ export interface DeviceIdentity extends HubAddress {
   readonly key: string;
   readonly certificate: string;
   readonly ca: string;
+  /** PEM of the key that releases of the agent are signed with; undefined until the hub has told it. */
+  readonly releaseKey?: string | undefined;
 }
 
-const FILES = { key: 'key.pem', certificate: 'cert.pem', ca: 'ca.pem', hub: 'hub.json' } as const;
+const FILES = {
+  key: 'key.pem',
+  certificate: 'cert.pem',
+  ca: 'ca.pem',
+  hub: 'hub.json',
+  releaseKey: 'release-key.pem',
+} as const;
 
 /** The identity in `dataDir`, or undefined when this device has never joined. Throws when it is damaged. */
 export async function loadIdentity(dataDir: string): Promise<DeviceIdentity | undefined> {
@@ -48,7 +56,8 @@ export async function loadIdentity(dataDir: string): Promise<DeviceIdentity | un
   if (key === undefined || certificate === undefined || ca === undefined) {
     throw new Error(`${directory} is incomplete; remove it and join again`);
   }
-  return { ...parsed.data, key, certificate, ca };
+  const releaseKey = await orMissing(readFile(join(directory, FILES.releaseKey), 'utf8'));
+  return { ...parsed.data, key, certificate, ca, ...(releaseKey === undefined ? {} : { releaseKey }) };
 }
 
 /** Writes the identity; once it resolves it survives a power cut. */
@@ -64,6 +73,8 @@ export async function saveIdentity(dataDir: string, identity: DeviceIdentity): P
   await writeSynced(join(directory, FILES.key), identity.key);
   await writeSynced(join(directory, FILES.certificate), identity.certificate);
   await writeSynced(join(directory, FILES.ca), identity.ca);
+  if (identity.releaseKey !== undefined)
+    await writeSynced(join(directory, FILES.releaseKey), identity.releaseKey);
   await writeSynced(join(directory, FILES.hub), `${JSON.stringify({ device, mqtt, https, epochBase })}\n`);
   await syncDirectory(directory);
   const swap = join(dataDir, '.identity-link');

@@ -88,8 +88,8 @@ async function tryJoin(options: JoinOptions, { key, csr }: KeyRequest): Promise<
   if (joined.device !== device || !fits(joined.certificate, key, ca)) {
     throw new Error('the hub answered with a certificate that is not for this device and key');
   }
-  const { certificate, mqtt, epochBase } = joined;
-  return { device, key, certificate, ca, mqtt, https: options.hub, epochBase };
+  const { certificate, mqtt, epochBase, releaseKey } = joined;
+  return { device, key, certificate, ca, mqtt, https: options.hub, epochBase, releaseKey };
 }
 
 /** Fetches the authority from whoever answers, and believes it only when it has the pinned fingerprint. */

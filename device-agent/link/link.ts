@@ -28,7 +28,7 @@ export interface LeaseHolder {
 export type HelloFacts = Omit<Hello, 'spool' | 'cadenceClass'>;
 
 /** Commands that the agent carries out; the link handles the others itself. */
-export type AgentCommand = Extract<Command, { kind: 'update-agent' | 'reboot' }>;
+export type AgentCommand = Extract<Command, { kind: 'update-agent' | 'withdraw-update' | 'reboot' }>;
 
 export interface LinkStreams {
   /** Registers the handler of one kind of stream; disposing removes it. A second one for a kind is a TypeError. */

@@ -18,6 +18,8 @@ export interface LinkOptions {
   readonly identity: DeviceIdentity;
   /** The agent's data directory; the link keeps `identity/` and `link/` below it. */
   readonly dataDir: string;
+  /** The device has a new certificate, or learned another key. */
+  readonly identityReplaced?: (identity: DeviceIdentity) => void;
   /** What to say in a hello; called at the start of every session. */
   readonly hello: () => HelloFacts | Promise<HelloFacts>;
   readonly clock: Clock;
@@ -40,6 +42,7 @@ export async function startLink(options: LinkOptions): Promise<Link> {
     dataDir,
     bootId: options.bootId ?? (await readBootId()),
     hello: options.hello,
+    identityReplaced: options.identityReplaced ?? (() => undefined),
     clock,
     random,
     logger,

@@ -28,6 +28,8 @@ export interface EnrolmentOptions {
   readonly client: Client;
   readonly ca: CertificateAuthority;
   readonly tokens: JoinTokens;
+  /** PEM of the public key of agent releases. */
+  readonly releaseKey: string;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly counters: LinkCounters;
@@ -85,7 +87,7 @@ export class Enrolment {
   }
 
   async #join({ device, token, csr, model }: JoinRequest): Promise<JoinAnswer> {
-    const { ca, tokens, clock, logger, counters, mqttAddresses, joined } = this.#options;
+    const { ca, tokens, releaseKey, clock, logger, counters, mqttAddresses, joined } = this.#options;
     const replaces = await this.#existing(device, token);
     await tokens.claim(token, device);
     if (replaces) await ca.devices.revoke(device);
@@ -103,6 +105,7 @@ export class Enrolment {
       ca: ca.certificate,
       mqtt: [...mqttAddresses()],
       epochBase: epochBase(clock.now()),
+      releaseKey,
     };
   }
 

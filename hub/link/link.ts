@@ -15,6 +15,7 @@ import type { InformerFactory } from '../cache/informer-factory.js';
 import type { Client } from '../client/client.js';
 import { createEventRecorder } from '../client/event-recorder.js';
 import type { DeviceLink } from '../controllers/device-lifecycle/liveness.js';
+import { AgentUpdates } from './agent-updates.js';
 import { Assignments } from './assignments.js';
 import { EmbeddedBroker } from './broker.js';
 import { DeviceEvents } from './device-events.js';
@@ -64,6 +65,8 @@ export interface HubLinkOptions {
   readonly broker: { readonly embedded: EmbeddedOptions } | { readonly external: ExternalOptions };
   readonly ca: CertificateAuthority;
   readonly joinTokens: JoinTokens;
+  /** PEM of the public key of agent releases. */
+  readonly releaseKey: string;
   readonly clock: Clock;
   readonly random: () => number;
   /** Makes random ids: `[a-z0-9-]`, at most 64 characters. */
@@ -107,7 +110,7 @@ export async function startHubLink(options: HubLinkOptions): Promise<HubLink> {
 }
 
 async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLink> {
-  const { client, informers, ca, joinTokens, clock, random, newId, logger } = options;
+  const { client, informers, ca, joinTokens, releaseKey, clock, random, newId, logger } = options;
   const counters = new LinkCounters(logger);
   const { transport, addresses } = makeTransport(options, counters);
   const presence = new Presence(clock);
@@ -191,10 +194,12 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
     }),
   );
   const monitor = stack.use(new Monitor({ transport, informers, liveness: presence, counters }));
+  const updates = stack.use(new AgentUpdates({ informers, sender, releaseKey, session: withHello }));
   const enrolment = new Enrolment({
     client,
     ca,
     tokens: joinTokens,
+    releaseKey,
     clock,
     logger,
     counters,
@@ -217,6 +222,7 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
         nodes.helloSaid(session.device, session.epoch, hello);
         reports.helloSaid(session);
         assignments.helloSaid(session, hello.has);
+        updates.helloSaid(session, hello.update);
       },
       beat: (session, sequence, beat) => {
         if (beat.a !== undefined) assignments.accepted(session, beat.a);

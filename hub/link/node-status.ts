@@ -1,8 +1,14 @@
 /** What hello and node report of a device make of its Node and Device objects. Pure. */
 import { type Node, type NodeCondition, type NodeStatus, nodeSchema } from '#protocol/core/v1/node.js';
 import { LABEL } from '#protocol/core/v1/well-known.js';
-import { type Device, type DeviceStatus, deviceSchema } from '#protocol/fleet/v1alpha1/device.js';
+import {
+  type Device,
+  type DeviceStatus,
+  type DeviceUpdate,
+  deviceSchema,
+} from '#protocol/fleet/v1alpha1/device.js';
 import { FLEET_FINALIZER, FLEET_LABEL } from '#protocol/fleet/v1alpha1/well-known.js';
+import type { AgentUpdate, UpdateOutcome } from '#protocol/link/agent-update.js';
 import type { Hello } from '#protocol/link/hello.js';
 import type { NodeReport } from '#protocol/link/node-report.js';
 import { newObjectMeta } from '#protocol/meta/object-meta.js';
@@ -14,6 +20,8 @@ export interface DeviceFacts {
   readonly epoch: number;
   readonly hello: Hello;
   readonly report: NodeReport | undefined;
+  /** What it said last of updates of its agent. */
+  readonly update?: AgentUpdate | undefined;
 }
 
 /** Labels of the Node. Those that the device asks for may not pose as Kubernetes' or the fleet's own. */
@@ -83,15 +91,37 @@ function mergeConditions(
   return [...others, ...mine];
 }
 
-/** The Device's status with what the session says; presence and lease are the lifecycle's. */
-export function deviceStatus(current: DeviceStatus, { epoch, hello, report }: DeviceFacts): DeviceStatus {
+/** The Device's status with what the session says; presence, lease and offers of releases are others'. */
+export function deviceStatus(
+  { agentRelease: _release, ...current }: DeviceStatus,
+  { epoch, hello, report, update }: DeviceFacts,
+  now: string,
+): DeviceStatus {
   const addresses = report?.status.addresses ?? hello.node.addresses;
   return {
     ...current,
     bootID: hello.bootId,
     epoch,
     agentVersion: hello.agentVersion,
+    ...(update?.release === undefined ? {} : { agentRelease: update.release }),
+    ...(update?.last === undefined ? {} : { update: outcome(current.update, update.last, now) }),
     profile: hello.profile,
     ...(addresses === undefined ? {} : { addresses }),
+  };
+}
+
+/** The time is that of the state's first news. */
+function outcome(
+  before: DeviceUpdate | undefined,
+  { offer, version, state, reason }: UpdateOutcome,
+  now: string,
+): DeviceUpdate {
+  const same = before?.offer === offer && before.state === state;
+  return {
+    offer,
+    version,
+    state,
+    ...(reason === undefined ? {} : { reason }),
+    time: (same ? before.time : undefined) ?? now,
   };
 }

@@ -14,6 +14,7 @@ import type { LinkCounters } from '#protocol/link/counters.js';
 import type { Hello } from '#protocol/link/hello.js';
 import type { NodeReport } from '#protocol/link/node-report.js';
 import { isAlreadyExists, isApiError, isConflict } from '#protocol/meta/status.js';
+import { formatTime } from '#protocol/meta/time.js';
 import { DEVICES, NODES } from '../cache/resources.js';
 import type { Client } from '../client/client.js';
 import { orNotFound } from '../client/or-not-found.js';
@@ -44,7 +45,7 @@ export class Nodes implements AsyncDisposable {
 
   helloSaid(device: string, epoch: number, hello: Hello): void {
     const report = this.#facts.get(device)?.report;
-    this.#facts.set(device, { device, epoch, hello, report });
+    this.#facts.set(device, { device, epoch, hello, report, update: hello.update });
     this.#touch(device);
   }
 
@@ -52,7 +53,7 @@ export class Nodes implements AsyncDisposable {
   reported(device: string, report: NodeReport): void {
     const facts = this.#facts.get(device);
     if (facts === undefined) return;
-    this.#facts.set(device, { ...facts, report });
+    this.#facts.set(device, { ...facts, report, update: report.update ?? facts.update });
     this.#touch(device);
   }
 
@@ -125,7 +126,7 @@ export class Nodes implements AsyncDisposable {
     if (device === undefined) {
       device = await devices.create(newDevice(facts.device));
     }
-    const status = deviceStatus(device.status, facts);
+    const status = deviceStatus(device.status, facts, formatTime(this.#options.clock.now()));
     if (!sameJson(status, device.status)) await devices.updateStatus({ ...device, status });
   }
 

@@ -175,6 +175,7 @@ export class LinkFleet implements AsyncDisposable {
       informers,
       ca: authority,
       joinTokens: this.#tokens,
+      releaseKey: 'a public key',
       clock: systemClock,
       random: Math.random,
       newId: () => randomUUID(),

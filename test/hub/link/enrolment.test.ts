@@ -25,6 +25,7 @@ async function setUp(t: TestContext) {
     client,
     ca,
     tokens,
+    releaseKey: 'a public key',
     clock,
     logger: silentLogger,
     counters: new LinkCounters(silentLogger),
