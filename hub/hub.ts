@@ -5,6 +5,7 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
+import { loadProfiles } from '#firmware-profiles/load.js';
 import { IDENTITY } from '#protocol/core/v1/well-known.js';
 import { FLEET_IDENTITY, FLEET_NAMESPACE } from '#protocol/fleet/v1alpha1/well-known.js';
 import { KINDS } from '#protocol/kinds.js';
@@ -38,6 +39,7 @@ import { periodically } from './lib/periodically.js';
 import { COVEY_VERSION } from './lib/version.js';
 import { accessListWriter } from './link/access-list-file.js';
 import { type HubLinkOptions, startHubLink } from './link/link.js';
+import { bootstrapProfiles } from './registry/bootstrap-profiles.js';
 import { isSecretKey } from './registry/keys.js';
 import { createLookups } from './registry/lookups.js';
 import { openRegistry } from './registry/open-registry.js';
@@ -103,6 +105,7 @@ async function compose(config: HubConfig, clock: Clock, logger: Logger, stack: A
   const { registry, authorizer, rbac } = stack.use(
     await openRegistry({ store, clock, logger: logger.child({ part: 'registry' }), tokens, random }),
   );
+  await bootstrapProfiles(registry, await loadProfiles(), new AbortController().signal);
 
   // The API, and the client by which everything below acts.
   const audit =

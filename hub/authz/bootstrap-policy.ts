@@ -77,6 +77,8 @@ const ROLE_RULES: Readonly<Record<string, readonly PolicyRule[]>> = {
     paths('/api', '/api/*', '/apis', '/apis/*', '/healthz', '/livez', '/openapi', '/openapi/*', '/readyz'),
     paths('/version', '/version/'),
   ],
+  // What boards are like is no secret, and who makes manifests or cards looks it up.
+  'system:covey-profile-viewer': [rule(FLEET, ['firmwareprofiles'], READ)],
   'system:public-info-viewer': [paths('/healthz', '/livez', '/readyz', '/version', '/version/')],
   'system:basic-user': [
     rule([API_GROUP.authorization], ['selfsubjectaccessreviews', 'selfsubjectrulesreviews'], ['create']),
@@ -145,6 +147,11 @@ const BINDINGS: readonly BindingPlan[] = [
   { name: 'cluster-admin', role: 'cluster-admin', subjects: [group(IDENTITY.mastersGroup)] },
   { name: 'system:discovery', role: 'system:discovery', subjects: [group(IDENTITY.authenticatedGroup)] },
   { name: 'system:basic-user', role: 'system:basic-user', subjects: [group(IDENTITY.authenticatedGroup)] },
+  {
+    name: 'system:covey-profile-viewer',
+    role: 'system:covey-profile-viewer',
+    subjects: [group(IDENTITY.authenticatedGroup)],
+  },
   {
     name: 'system:public-info-viewer',
     role: 'system:public-info-viewer',

@@ -51,7 +51,7 @@ function need(registry: Registry, group: string, resource: string): ResourceStor
 }
 
 /** Creates an object, or completes the one that is there. */
-async function ensure(
+export async function ensure(
   storage: ResourceStorage,
   scope: RequestScope,
   object: KubernetesObject,

@@ -20,6 +20,8 @@ export const FLEET_LABEL = {
   profile: 'fleet.covey.dev/profile',
   /** On a node: spec.site of its device. */
   site: 'fleet.covey.dev/site',
+  /** On a firmware profile, 'true': it comes with the hub, which keeps it up to date. Without it, it is a person's. */
+  shipped: 'fleet.covey.dev/shipped',
 } as const;
 
 export const FLEET_TAINT = {
