@@ -4,7 +4,8 @@
  */
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
-import { type Arguments, type Options, parseAddress, UsageError } from './lib/arguments.js';
+import { BOARD_POLICIES, type BoardPolicy } from '#protocol/fleet/v1alpha1/device.js';
+import { type Arguments, type Options, parseAddress, parseCount, UsageError } from './lib/arguments.js';
 
 export interface ListenAddress {
   readonly host: string;
@@ -26,12 +27,17 @@ export interface HubConfig {
   readonly broker: ExternalBrokerConfig | undefined;
   /** Names and addresses, besides those listened on, under which devices and people reach the hub. */
   readonly advertise: readonly string[];
+  /** Whether a board that asks for the name of another waits for an operator. */
+  readonly boardPolicy: BoardPolicy;
+  /** How long after its end a device's certificate may be renewed, milliseconds. */
+  readonly renewalGraceMs: number;
   readonly logLevel: string;
   readonly logPretty: boolean;
   /** File for audit lines; undefined: no audit. */
   readonly auditLog: string | undefined;
 }
 
+const MAX_GRACE_DAYS = 1_830;
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error'];
 
 export const HUB_OPTIONS: Options = {
@@ -64,6 +70,18 @@ export const HUB_OPTIONS: Options = {
     help: 'another name or address of this hub, for its certificate and for devices; may be repeated',
     multiple: true,
   },
+  'board-policy': {
+    type: 'string',
+    value: 'POLICY',
+    help: `boards that ask to join: ${BOARD_POLICIES.join(', ')}`,
+    default: 'SameBoard',
+  },
+  'renewal-grace': {
+    type: 'string',
+    value: 'DAYS',
+    help: 'a device that was away may renew its certificate so long after its end',
+    default: '365',
+  },
   'audit-log': {
     type: 'string',
     value: 'FILE',
@@ -79,12 +97,21 @@ export function hubConfigFrom(args: Arguments): HubConfig {
     throw new UsageError(`--log-level ${logLevel}: expected ${LOG_LEVELS.join(', ')}`);
   }
   const auditLog = args.text('audit-log');
+  const boardPolicy = BOARD_POLICIES.find((policy) => policy === args.text('board-policy'));
+  if (boardPolicy === undefined) {
+    throw new UsageError(
+      `--board-policy ${args.text('board-policy')}: expected ${BOARD_POLICIES.join(', ')}`,
+    );
+  }
   return {
     dataDir: resolve(args.text('data') ?? '/var/lib/covey'),
     listen: args.all('listen').map((text) => parseAddress(text, 'listen')),
     mqttListen: args.all('mqtt-listen').map((text) => parseAddress(text, 'mqtt-listen')),
     broker: externalBroker(args),
     advertise: args.all('advertise'),
+    boardPolicy,
+    renewalGraceMs:
+      parseCount(args.text('renewal-grace') ?? '', 'renewal-grace', 0, MAX_GRACE_DAYS) * 24 * 3_600_000,
     logLevel,
     logPretty: process.stderr.isTTY === true,
     auditLog: auditLog === undefined ? undefined : resolve(auditLog),

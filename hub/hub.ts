@@ -148,6 +148,8 @@ async function compose(config: HubConfig, clock: Clock, logger: Logger, stack: A
         namespace: FLEET_NAMESPACE,
         randomBytes,
       }),
+      boardPolicy: config.boardPolicy,
+      renewalGraceMs: config.renewalGraceMs,
       clock,
       random,
       newId: randomUUID,

@@ -2,10 +2,12 @@
  * Join tokens: what a card or a person shows to get a device's first certificate. A token is `<id>.<secret>`;
  * the hub keeps the id and a SHA-256 of the secret in a Secret of its own namespace, so that neither a backup
  * nor a reader of Secrets can join. Claiming counts a use down by optimistic concurrency: a one-time token
- * lets exactly one device in, however many try at once. Expired and used-up tokens are deleted when met.
+ * lets exactly one device in, however many try at once. A token that is used up is kept until it expires, with
+ * who used it: the same device may ask again when the answer was lost, and a copied card is told apart.
  */
 
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { z } from 'zod';
 import { JOIN_TOKEN_TYPE } from '#protocol/fleet/v1alpha1/well-known.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import { type KubernetesObject, newObjectMeta } from '#protocol/meta/object-meta.js';
@@ -20,6 +22,18 @@ const ID_LENGTH = 6;
 const SECRET_LENGTH = 25;
 const TOKEN = /^([a-z0-9]{6})\.([a-z0-9]{25})$/;
 const MAX_ATTEMPTS = 16;
+const MAX_USES_KEPT = 16;
+
+const usesSchema = z.array(
+  z.object({
+    device: z.string(),
+    key: z.string(),
+    serial: z.string().optional(),
+    model: z.string().optional(),
+    address: z.string().optional(),
+    time: z.number(),
+  }),
+);
 
 export interface JoinTokensOptions {
   /** Acts as the hub itself, or as an administrator. */
@@ -49,6 +63,25 @@ export interface JoinTokenInfo {
   readonly device: string | undefined;
   readonly usesLeft: number | undefined;
   readonly description: string;
+}
+
+/** One use of a token that has a number of uses. */
+export interface TokenUse {
+  readonly device: string;
+  /** SHA-256 of the device's public key. */
+  readonly key: string;
+  /** Canonical serial number of the board, where it has one. */
+  readonly serial?: string | undefined;
+  readonly model?: string | undefined;
+  readonly address?: string | undefined;
+  /** Milliseconds since the epoch. */
+  readonly time: number;
+}
+
+/** What a token says to who shows it. */
+export interface JoinTokenState extends JoinTokenInfo {
+  /** The last uses, oldest first; none of a token without a number of uses. */
+  readonly used: readonly TokenUse[];
 }
 
 export interface SecretObject extends KubernetesObject {
@@ -109,55 +142,69 @@ export class JoinTokens {
     }
   }
 
-  /** What a token says, without using it; undefined when it is unknown, wrong or no longer good. */
-  async read(token: string): Promise<JoinTokenInfo | undefined> {
-    const [, id, secret] = TOKEN.exec(token) ?? [];
-    if (id === undefined || secret === undefined) return undefined;
-    const stored = await this.#find(id);
-    if (stored === undefined || !isSecretOf(stored, secret)) return undefined;
-    const info = describe(stored, id);
-    return this.#isLive(info) ? info : undefined;
+  /** What a token says, without using it, also when it is used up; undefined when it is unknown, wrong or expired. */
+  async examine(token: string): Promise<JoinTokenState | undefined> {
+    const stored = await this.#stored(token);
+    return stored === undefined ? undefined : stateOf(stored);
   }
 
   /**
-   * Uses a token up once for a device. Unauthorized when it is unknown, wrong, expired, used up, or for
-   * another device; all of these look the same to the caller.
+   * Uses a token up once for a device. A repeat of a use that is on record takes nothing more. Unauthorized when
+   * it is unknown, wrong, expired, used up, or for another device; all of these look the same to the caller.
+   * `beyond`: somebody who may has allowed a use more than there is.
    */
-  async claim(token: string, device: string): Promise<void> {
-    const match = TOKEN.exec(token);
-    const [, id, secret] = match ?? [];
-    if (id === undefined || secret === undefined) throw ApiError.unauthorized();
+  async claim(token: string, use: TokenUse, beyond = false): Promise<void> {
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
-      const stored = await this.#find(id);
+      const stored = await this.#stored(token);
       if (stored === undefined) throw ApiError.unauthorized();
-      const info = describe(stored, id);
-      if (!isSecretOf(stored, secret)) throw ApiError.unauthorized();
-      if (!this.#isLive(info)) {
-        await this.revoke(id);
-        throw ApiError.unauthorized();
-      }
-      if (info.device !== undefined && info.device !== device) throw ApiError.unauthorized();
-      if (info.usesLeft === undefined || (await this.#useOnce(stored, info.usesLeft))) return;
+      const { device, usesLeft, used } = stateOf(stored);
+      if (device !== undefined && device !== use.device) throw ApiError.unauthorized();
+      if (usesLeft === undefined || used.some((known) => isRepeat(known, use))) return;
+      if (usesLeft <= 0 && !beyond) throw ApiError.unauthorized();
+      if (await this.#useOnce(stored, Math.max(0, usesLeft - 1), [...used, use])) return;
     }
     throw ApiError.unauthorized();
   }
 
+  /** Deletes what has expired. */
+  async sweep(): Promise<void> {
+    const { items } = await this.#secrets.list({
+      namespace: this.#options.namespace,
+      fieldSelector: `type=${JOIN_TOKEN_TYPE}`,
+    });
+    const now = this.#options.clock.now();
+    for (const item of items) {
+      if (item.type !== JOIN_TOKEN_TYPE) continue;
+      const { id, expires } = stateOf(item);
+      if (expires <= now) await this.revoke(id);
+    }
+  }
+
   /** False when another claim came between. */
-  async #useOnce(stored: SecretObject, usesLeft: number): Promise<boolean> {
+  async #useOnce(stored: SecretObject, usesLeft: number, used: readonly TokenUse[]): Promise<boolean> {
+    const fields = { uses: String(usesLeft), used: JSON.stringify(used.slice(-MAX_USES_KEPT)) };
+    const data = {
+      ...stored.data,
+      ...Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, toBase64(value)])),
+    };
     try {
-      if (usesLeft > 1) {
-        const data = { ...stored.data, uses: toBase64(String(usesLeft - 1)) };
-        await this.#secrets.update({ ...stored, data });
-      } else {
-        const { uid, resourceVersion } = stored.metadata;
-        const preconditions = { uid, ...(resourceVersion === undefined ? {} : { resourceVersion }) };
-        await this.#secrets.delete(stored.metadata.name, this.#options.namespace, { preconditions });
-      }
+      await this.#secrets.update({ ...stored, data });
       return true;
     } catch (error) {
       if (isConflict(error) || isNotFound(error)) return false;
       throw error;
     }
+  }
+
+  /** The Secret of a token that is right and has not expired. */
+  async #stored(token: string): Promise<SecretObject | undefined> {
+    const [, id, secret] = TOKEN.exec(token) ?? [];
+    if (id === undefined || secret === undefined) return undefined;
+    const stored = await this.#find(id);
+    if (stored === undefined || !isSecretOf(stored, secret)) return undefined;
+    if (this.#options.clock.now() < stateOf(stored).expires) return stored;
+    await this.revoke(id);
+    return undefined;
   }
 
   async #find(id: string): Promise<SecretObject | undefined> {
@@ -202,6 +249,27 @@ function describe(secret: SecretObject, id: string): JoinTokenInfo {
     usesLeft: uses === undefined ? undefined : Number(uses),
     description: field(secret, 'description') ?? '',
   };
+}
+
+function stateOf(secret: SecretObject): JoinTokenState {
+  return { ...describe(secret, secret.metadata.name.slice(NAME_PREFIX.length)), used: usesOf(secret) };
+}
+
+/** The same device with the same key asks again. One key on two boards is a copy. */
+export function isRepeat(known: TokenUse, use: TokenUse): boolean {
+  const sameBoard = known.serial === undefined || use.serial === undefined || known.serial === use.serial;
+  return known.device === use.device && known.key === use.key && sameBoard;
+}
+
+/** Uses that cannot be read count as none: the token is then refused to all, which is safe. */
+function usesOf(secret: SecretObject): readonly TokenUse[] {
+  try {
+    const parsed = usesSchema.safeParse(JSON.parse(field(secret, 'used') ?? '[]'));
+    return parsed.success ? parsed.data : [];
+  } catch (error) {
+    if (error instanceof SyntaxError) return [];
+    throw error;
+  }
 }
 
 function field(secret: SecretObject, key: string): string | undefined {

@@ -18,7 +18,7 @@ export const HUB_USER = {
   link: 'system:covey-link',
   /** Fills the caches that all of them read from; writes nothing. */
   cache: 'system:covey-cache',
-  /** Uses up join tokens; may do so in the hub's own namespace only. */
+  /** Uses up join tokens and deletes expired ones; may do so in the hub's own namespace only. */
   joining: 'system:covey-joining',
 } as const;
 
@@ -115,11 +115,11 @@ const ROLE_RULES: Readonly<Record<string, readonly PolicyRule[]>> = {
     rule([''], ['nodes/status'], ['update']),
     rule([''], ['serviceaccounts/token'], ['create']),
     rule([''], ['events'], ['create', 'get', 'patch']),
-    rule(FLEET, ['devices'], ['create', 'get']),
+    rule(FLEET, ['devices'], ['create', 'get', 'patch']),
     rule(FLEET, ['devices/status'], CHANGE),
   ],
   'system:covey-cache': [rule(['*'], ['*'], READ)],
-  'system:covey-joining': [rule([''], ['secrets'], ['delete', 'get', 'update'])],
+  'system:covey-joining': [rule([''], ['secrets'], ['delete', 'get', 'list', 'update'])],
 };
 
 /** admin ⊃ edit ⊃ view, by Kubernetes' aggregation labels; charts add to them with the same labels. */

@@ -1,11 +1,18 @@
-/** `covey devices`: lists the fleet, revokes a device's certificate, or removes a device. */
+/** `covey devices`: lists the fleet; lets a waiting board in, or another one take over; revokes or removes a device. */
 
 import { z } from 'zod';
 import { API_GROUP } from '#protocol/core/v1/well-known.js';
+import {
+  type Device,
+  type DeviceBoard,
+  type DeviceSpec,
+  deviceSchema,
+} from '#protocol/fleet/v1alpha1/device.js';
 import { FLEET_API_VERSION } from '#protocol/fleet/v1alpha1/well-known.js';
 import { PATCH_CONTENT_TYPE } from '#protocol/meta/patch-type.js';
 import { UsageError } from '../lib/arguments.js';
-import type { Command } from './command.js';
+import type { Credentials } from '../lib/https-client.js';
+import { type Command, CommandError } from './command.js';
 import { callApi, readCredentials } from './credentials.js';
 import { dataDirectory, dataOption } from './data-option.js';
 
@@ -17,37 +24,88 @@ const tableSchema = z.object({
   rows: z.array(z.object({ cells: z.array(z.unknown()) })),
 });
 
+/** What is done with one device; each answers the line to print. */
+const ACTIONS: Readonly<Record<string, (credentials: Credentials, name: string) => Promise<string>>> = {
+  approve,
+  replace,
+  revoke,
+  remove,
+};
+
 export const devicesCommand: Command = {
   name: 'devices',
-  summary: 'List the devices, revoke or remove one',
-  usage: '[--data DIR] [list | revoke NAME | remove NAME]',
+  summary: 'List the devices; approve, replace, revoke or remove one',
+  usage: '[--data DIR] [list | approve NAME | replace NAME | revoke NAME | remove NAME]',
   options: { data: dataOption },
   async run(args, { out }) {
-    const [action = 'list', name] = args.positionals;
-    if (action !== 'list' && ((action !== 'revoke' && action !== 'remove') || name === undefined)) {
-      throw new UsageError(`expected list, revoke NAME or remove NAME, not "${args.positionals.join(' ')}"`);
+    const [verb = 'list', name] = args.positionals;
+    const action = ACTIONS[verb];
+    if (verb !== 'list' && (action === undefined || name === undefined)) {
+      const verbs = Object.keys(ACTIONS).map((known) => `${known} NAME`);
+      throw new UsageError(`expected list, ${verbs.join(', ')}, not "${args.positionals.join(' ')}"`);
     }
     const credentials = await readCredentials(dataDirectory(args));
-    if (action === 'list' || name === undefined) {
+    if (action === undefined || name === undefined) {
       const answer = await callApi(credentials, { method: 'GET', path: DEVICES, headers: { Accept: TABLE } });
       out(formatTable(tableSchema.parse(answer)));
-      return 0;
-    }
-    const path = `${DEVICES}/${encodeURIComponent(name)}`;
-    await callApi(credentials, {
-      method: 'PATCH',
-      path,
-      headers: { 'Content-Type': PATCH_CONTENT_TYPE.merge },
-      body: JSON.stringify({ spec: { revoked: true } }),
-    });
-    if (action === 'remove') {
-      await callApi(credentials, { method: 'DELETE', path: `/api/v1/nodes/${encodeURIComponent(name)}` });
-      await callApi(credentials, { method: 'DELETE', path });
-    }
-    out(`device ${name} ${action}d\n`);
+    } else out(`${await action(credentials, name)}\n`);
     return 0;
   },
 };
+
+/** Lets in the board that was seen waiting, and no other: one that asks meanwhile makes this a conflict. */
+async function approve(credentials: Credentials, name: string): Promise<string> {
+  const device = deviceSchema.parse(await callApi(credentials, { method: 'GET', path: pathOf(name) }));
+  const { pendingJoin } = device.status;
+  if (pendingJoin === undefined) {
+    throw new CommandError(
+      `no board waits to join as ${name}; "covey devices replace ${name}" lets the next one in`,
+    );
+  }
+  await patchSpec(credentials, name, { approvedKey: pendingJoin.key }, device.metadata);
+  return `device ${name}: ${describe(pendingJoin.board)} may join; it asks again within a minute or two`;
+}
+
+async function replace(credentials: Credentials, name: string): Promise<string> {
+  await patchSpec(credentials, name, { replaceBoard: true });
+  return `device ${name}: the next board that shows a claim for it takes its place`;
+}
+
+async function revoke(credentials: Credentials, name: string): Promise<string> {
+  await patchSpec(credentials, name, { revoked: true });
+  return `device ${name} revoked`;
+}
+
+async function remove(credentials: Credentials, name: string): Promise<string> {
+  await patchSpec(credentials, name, { revoked: true });
+  await callApi(credentials, { method: 'DELETE', path: `/api/v1/nodes/${encodeURIComponent(name)}` });
+  await callApi(credentials, { method: 'DELETE', path: pathOf(name) });
+  return `device ${name} removed`;
+}
+
+function pathOf(name: string): string {
+  return `${DEVICES}/${encodeURIComponent(name)}`;
+}
+
+async function patchSpec(
+  credentials: Credentials,
+  name: string,
+  spec: DeviceSpec,
+  seen?: Device['metadata'],
+): Promise<void> {
+  const metadata = seen === undefined ? {} : { metadata: { resourceVersion: seen.resourceVersion } };
+  await callApi(credentials, {
+    method: 'PATCH',
+    path: pathOf(name),
+    headers: { 'Content-Type': PATCH_CONTENT_TYPE.merge },
+    body: JSON.stringify({ ...metadata, spec }),
+  });
+}
+
+function describe({ serial, model }: DeviceBoard = {}): string {
+  const board = serial === undefined ? 'the board without a serial number' : `the board ${serial}`;
+  return model === undefined ? board : `${board} (${model})`;
+}
 
 function formatTable({ columnDefinitions, rows }: z.infer<typeof tableSchema>): string {
   const shown = columnDefinitions.flatMap((column, index) => ((column.priority ?? 0) === 0 ? [index] : []));

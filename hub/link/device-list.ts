@@ -3,6 +3,7 @@
  * are revoked and cut off at once, and which are gone and to be forgotten.
  */
 
+import { boardSerial } from '#protocol/fleet/board-serial.js';
 import type { Device } from '#protocol/fleet/v1alpha1/device.js';
 import type { Clock, Timer } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
@@ -58,6 +59,14 @@ export class DeviceList implements Disposable {
   slowestBeatMs(device: string): number | undefined {
     const seconds = this.#devices.get(device)?.spec.beatIntervalSeconds;
     return seconds === undefined || seconds <= 0 ? undefined : seconds * 1000;
+  }
+
+  /** Names of the devices that are bound to the board with this canonical serial number. */
+  boundTo(serial: string): readonly string[] {
+    const bound: string[] = [];
+    for (const { metadata, spec } of this.#devices.list())
+      if (boardSerial(spec.boardSerial) === serial) bound.push(metadata.name);
+    return bound;
   }
 
   /** Tells the broker who there is, once the cache is filled. Before anything is asked of the broker. */

@@ -1,27 +1,43 @@
 /**
- * Joining and renewal. POST /join exchanges a join token and a certificate request for the device's
- * certificate and the broker's addresses; GET /join gives the authority to devices that know its fingerprint.
- * A name that exists is given again only to a token that was made for that name: it then replaces the old
- * device, whose certificates are revoked. Every failure is a Kubernetes Status.
+ * Joining and renewal. POST /join exchanges a join token and a certificate request for the device's certificate
+ * and the broker's addresses; GET /join gives the authority to devices that know its fingerprint; POST
+ * /join/renew gives a new certificate for an expired one to who has its key. Who gets which name is decided in
+ * join-decision.ts. Every step can be repeated by the same board with the same key, so that a power cut on either
+ * side loses nothing: the token is used up first, then old certificates are revoked, the new one is on record
+ * before it is sent. Every failure is a Kubernetes Status.
  */
 
+import { X509Certificate } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Device } from '#protocol/fleet/v1alpha1/device.js';
-import { FLEET_GROUP } from '#protocol/fleet/v1alpha1/well-known.js';
+import { boardSerial } from '#protocol/fleet/board-serial.js';
+import type { BoardPolicy, Device } from '#protocol/fleet/v1alpha1/device.js';
+import { deviceOfUsername } from '#protocol/fleet/v1alpha1/well-known.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
 import type { LinkCounters } from '#protocol/link/counters.js';
-import { type JoinAnswer, type JoinRequest, joinRequestSchema, MAX_JOIN_BYTES } from '#protocol/link/join.js';
-import { ApiError, isAlreadyExists, isApiError } from '#protocol/meta/status.js';
+import {
+  JOIN_REFUSAL,
+  type JoinAnswer,
+  type JoinRequest,
+  joinRequestSchema,
+  MAX_JOIN_BYTES,
+  RENEW_PATH,
+  type RenewRequest,
+  renewRequestSchema,
+} from '#protocol/link/join.js';
+import { ApiError, isApiError } from '#protocol/meta/status.js';
 import { formatTime } from '#protocol/meta/time.js';
 import { isDeviceName } from '../authn/claim.js';
-import type { JoinTokens } from '../authn/join-token.js';
-import type { CertificateAuthority } from '../authn/pki/certificate-authority.js';
+import { isRepeat, type JoinTokenState, type JoinTokens, type TokenUse } from '../authn/join-token.js';
+import type { CertificateAuthority, IssuedCertificate } from '../authn/pki/certificate-authority.js';
+import { type CertificateFacts, readRequestKey } from '../authn/pki/certificates.js';
 import { DEVICES, NODES } from '../cache/resources.js';
 import type { Client } from '../client/client.js';
+import type { EventRecorder } from '../client/event-recorder.js';
 import { orNotFound } from '../client/or-not-found.js';
-import { readBody } from '../lib/read-body.js';
-import { newDevice } from './node-status.js';
+import { type Asker, DeviceJoins } from './device-joins.js';
+import { DEVICE_RESOURCE, decideJoin, isApproved, type JoinFacts, nameFor } from './join-decision.js';
+import { answer, parseBody, readJson } from './join-http.js';
 
 export interface EnrolmentOptions {
   /** Acts as the hub. */
@@ -33,32 +49,50 @@ export interface EnrolmentOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly counters: LinkCounters;
+  readonly events: Pick<EventRecorder, 'record'>;
+  /** For devices that have none of their own. */
+  readonly boardPolicy: BoardPolicy;
+  /** How long after its end a certificate may be renewed, milliseconds. */
+  readonly renewalGraceMs: number;
   /** MQTT addresses for devices, in order of preference. */
   readonly mqttAddresses: () => readonly string[];
+  /** Names of the devices whose board has this serial number. */
+  readonly boundTo: (serial: string) => readonly string[];
   /** A device got its first certificate, or a new one in place of an old device. */
   readonly joined: (device: string) => Promise<void>;
 }
 
-const DEVICE = { group: FLEET_GROUP, resource: 'devices' };
+const RETRY_WAITING_SECONDS = 30;
+const EVENT_EVERY_MS = 60_000;
+const MAX_TOLD = 1_024;
 
 export class Enrolment {
   readonly #options: EnrolmentOptions;
+  readonly #joins: DeviceJoins;
   readonly #joining = new Set<string>();
+  /** Device and reason → when an Event said so, monotonic. */
+  readonly #told = new Map<string, number>();
 
   constructor(options: EnrolmentOptions) {
     this.#options = options;
+    this.#joins = new DeviceJoins(options.client, options.clock);
   }
 
-  /** Serves /join. Never rejects. */
+  /** Serves /join and what is below it. Never rejects. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       if (request.method === 'GET') {
-        answer(response, 200, { ca: this.#options.ca.certificate });
+        answer(response, 200, { ca: this.#options.ca.certificate, time: this.#options.clock.now() });
         return;
       }
       if (request.method !== 'POST')
         throw ApiError.methodNotSupported({ group: '', resource: 'join' }, `${request.method}`);
-      const joined = await this.join(await readJoin(request));
+      const body = await readJson(request, MAX_JOIN_BYTES);
+      if (request.url?.split('?')[0] === RENEW_PATH) {
+        answer(response, 201, await this.renewExpired(parseBody(renewRequestSchema, body)));
+        return;
+      }
+      const joined = await this.join(parseBody(joinRequestSchema, body), request.socket.remoteAddress);
       answer(response, 201, joined);
     } catch (error) {
       const failure = isApiError(error) ? error : ApiError.internal(new Error('joining failed'));
@@ -69,93 +103,230 @@ export class Enrolment {
   }
 
   /** Lets a device in. Rejects with the ApiError that it is to see. */
-  async join(request: JoinRequest): Promise<JoinAnswer> {
-    const { device } = request;
-    if (!isDeviceName(device)) {
-      throw ApiError.badRequest(
-        `${JSON.stringify(device)} is no device name: lower-case letters, digits and '-', at most 63, not '-' at an end`,
-      );
-    }
+  async join(request: JoinRequest, address?: string): Promise<JoinAnswer> {
+    requireName(request.device);
+    const key = await readRequestKey(request.csr).catch(badCsr);
+    const token = await this.#options.tokens.examine(request.token);
+    // Only who shows a right token is told anything of names and boards.
+    if (token === undefined) throw ApiError.unauthorized();
+    const serial = boardSerial(request.board?.serial);
+    const { device: asked, anyName = false } = request;
+    const bound = serial === undefined ? [] : this.#options.boundTo(serial);
+    const name = nameFor({ device: asked, anyName }, token.device, bound);
+    requireName(name);
+    const model = request.board?.model ?? request.model;
+    const asker: Asker = {
+      key,
+      board: { ...(serial === undefined ? {} : { serial }), ...(model === undefined ? {} : { model }) },
+      address,
+      findings: request.findings ?? [],
+    };
     // One at a time for a name: of two that come at once the second finds what the first has made.
-    if (this.#joining.has(device)) throw ApiError.alreadyExists(DEVICE, device);
-    this.#joining.add(device);
+    if (this.#joining.has(name)) {
+      throw ApiError.conflict(DEVICE_RESOURCE, name, 'a join under this name is under way; try again');
+    }
+    this.#joining.add(name);
     try {
-      return await this.#join(request);
+      return await this.#join(name, request, token, asker);
     } finally {
-      this.#joining.delete(device);
+      this.#joining.delete(name);
     }
   }
 
-  async #join({ device, token, csr, model }: JoinRequest): Promise<JoinAnswer> {
-    const { ca, tokens, releaseKey, clock, logger, counters, mqttAddresses, joined } = this.#options;
-    const replaces = await this.#existing(device, token);
-    await tokens.claim(token, device);
-    if (replaces) await ca.devices.revoke(device);
-    const { certificate, notAfter } = await ca.issueDevice(device, csr).catch((cause: unknown) => {
-      throw ApiError.badRequest('the certificate request is malformed or not signed by its own key', cause);
-    });
-    await this.#ensureDevice(device);
-    await this.#noteCertificate(device, notAfter);
-    await joined(device);
+  async #join(name: string, request: JoinRequest, token: JoinTokenState, asker: Asker): Promise<JoinAnswer> {
+    const { ca, tokens, clock, logger, counters, joined } = this.#options;
+    const facts = await this.#facts(name, token, asker);
+    const use: TokenUse = {
+      device: name,
+      key: asker.key,
+      ...asker.board,
+      address: asker.address,
+      time: clock.now(),
+    };
+    const approved = isApproved(facts);
+    const spent = token.usesLeft === 0 && !token.used.some((known) => isRepeat(known, use));
+    if (spent && !approved) throw await this.#copied(facts, token, asker);
+    const decision = decideJoin(facts);
+    if (decision.kind === 'refuse') throw decision.error;
+    if (decision.kind === 'wait') throw await this.#mustWait(name, asker, decision.why);
+    await tokens.claim(request.token, use, spent);
+    if (decision.replaces) await ca.devices.revoke(name);
+    const issued = await ca.issueDevice(name, request.csr).catch(badCsr);
+    const device = await this.#joins.ensure(name);
+    await this.#joins.joined(device, asker, issued.notAfter);
+    await joined(name);
+    if (facts.joinedBefore && decision.replaces) this.#tellOfReturn(device, asker);
     counters.add('joins');
-    logger.info({ device, replaces, model }, 'a device joined');
+    logger.info({ device: name, replaces: decision.replaces, board: asker.board }, 'a device joined');
+    return this.#answer(name, issued);
+  }
+
+  async #facts(name: string, token: JoinTokenState, asker: Asker): Promise<JoinFacts> {
+    const { client, ca, boardPolicy } = this.#options;
+    const [device, node] = await Promise.all([
+      orNotFound(client.resource<Device>(DEVICES).get(name)),
+      orNotFound(client.resource(NODES).get(name)),
+    ]);
+    return {
+      name,
+      tokenDevice: token.device,
+      serial: asker.board.serial,
+      key: asker.key,
+      device,
+      // A Device that somebody made beforehand, and that never had a certificate, is waiting to be joined.
+      joinedBefore: node !== undefined || device?.status.certificateExpirationTime !== undefined,
+      keyIssued: ca.devices.hasKey(name, asker.key),
+      policy: boardPolicy,
+    };
+  }
+
+  /** Notes that a board waits for an operator, and makes the error for it. */
+  async #mustWait(name: string, asker: Asker, why: string): Promise<ApiError> {
+    const { counters, logger } = this.#options;
+    const message = `${why}; run "covey devices approve ${name}" to let it in`;
+    counters.add('joins_waiting');
+    if (await this.#joins.waiting(name, asker, message)) {
+      logger.warn({ device: name, board: asker.board, address: asker.address }, 'a board waits for approval');
+      this.#tell(await this.#joins.ensure(name), 'PendingApproval', message);
+    }
+    return refusal(JOIN_REFUSAL.pendingApproval, name, message, RETRY_WAITING_SECONDS);
+  }
+
+  /** Notes that a used-up token was shown by somebody else than its user, and makes the error for it. */
+  async #copied(facts: JoinFacts, token: JoinTokenState, asker: Asker): Promise<ApiError> {
+    const { counters, logger } = this.#options;
+    const last = token.used.at(-1);
+    counters.add('joins_spent');
+    const user =
+      last === undefined
+        ? 'this card was already used'
+        : `this card was already used by ${describe(last)} on ${formatTime(last.time)}`;
+    const advice = `flash the card again, or run "covey devices replace ${last?.device ?? facts.name}" if that board is gone for good`;
+    // A token for many that has run out says nothing of copies.
+    const device = token.used.length === 1 && last?.device === facts.name ? facts.device : undefined;
+    if (device !== undefined) {
+      const event = `a copy of the card was refused: ${describe({ ...asker.board, address: asker.address })} asked to join with it, and it was used by ${describe(last ?? {})}`;
+      if (this.#tell(device, 'CopiedCard', event))
+        logger.warn({ device: facts.name, board: asker.board, address: asker.address, used: last }, event);
+    }
+    return refusal(JOIN_REFUSAL.claimSpent, facts.name, `${user}; ${advice}`);
+  }
+
+  #tellOfReturn(before: Device, { board }: Asker): void {
+    const old = before.status.board?.serial ?? before.spec.boardSerial;
+    if (old === board.serial) {
+      this.#options.events.record(
+        before,
+        'Normal',
+        'Rejoined',
+        'the board joined again; its old certificates are revoked',
+      );
+    } else {
+      const message = `${describe(board)} took the place of ${describe({ serial: old })}, whose certificates are revoked`;
+      this.#options.events.record(before, 'Warning', 'BoardReplaced', message);
+    }
+  }
+
+  /** Records a warning, at most once a minute for a device and a reason. */
+  #tell(device: Device, reason: string, message: string): boolean {
+    const now = this.#options.clock.monotonic();
+    const what = `${device.metadata.uid} ${reason}`;
+    const last = this.#told.get(what);
+    if (last !== undefined && now - last < EVENT_EVERY_MS) return false;
+    this.#told.delete(what);
+    this.#told.set(what, now);
+    const [oldest] = this.#told.keys();
+    if (this.#told.size > MAX_TOLD && oldest !== undefined) this.#told.delete(oldest);
+    this.#options.events.record(device, 'Warning', reason, message);
+    return true;
+  }
+
+  #answer(device: string, { certificate }: IssuedCertificate): JoinAnswer {
+    const { ca, clock, mqttAddresses, releaseKey } = this.#options;
     return {
       device,
       certificate,
       ca: ca.certificate,
       mqtt: [...mqttAddresses()],
       epochBase: epochBase(clock.now()),
+      time: clock.now(),
       releaseKey,
     };
-  }
-
-  /** Whether a device of this name is there. Refuses when it is and the token is not for this name. */
-  async #existing(device: string, token: string): Promise<boolean> {
-    const { client, tokens } = this.#options;
-    const [known, node] = await Promise.all([
-      orNotFound(client.resource<Device>(DEVICES).get(device)),
-      orNotFound(client.resource(NODES).get(device)),
-    ]);
-    if (known === undefined && node === undefined) return false;
-    if (known?.spec.revoked === true) {
-      throw ApiError.forbidden(
-        DEVICE,
-        device,
-        'it was revoked; set spec.revoked to false to let it join again',
-      );
-    }
-    // Only who shows a good token is told that the name is taken.
-    const info = await tokens.read(token);
-    if (info === undefined) throw ApiError.unauthorized();
-    // A Device that somebody made beforehand, and that never had a certificate, is waiting to be joined.
-    const waiting = node === undefined && known?.status.certificateExpirationTime === undefined;
-    if (info.device !== device && !waiting) throw ApiError.alreadyExists(DEVICE, device);
-    return true;
-  }
-
-  async #ensureDevice(device: string): Promise<void> {
-    try {
-      await this.#options.client.resource<Device>(DEVICES).create(newDevice(device));
-    } catch (error) {
-      if (!isAlreadyExists(error)) throw error;
-    }
-  }
-
-  async #noteCertificate(device: string, notAfter: number): Promise<void> {
-    const status = { certificateExpirationTime: formatTime(notAfter) };
-    await this.#options.client
-      .resource<Device>(DEVICES)
-      .patch(device, undefined, 'merge', { status }, 'status');
   }
 
   /** A new certificate for a device that is connected with its present one. Rejects with what was wrong. */
   async renew(device: string, csr: string): Promise<{ certificate: string; ca: string }> {
     const { ca, counters } = this.#options;
     const { certificate, notAfter } = await ca.issueDevice(device, csr);
-    await this.#noteCertificate(device, notAfter);
+    await this.#joins.renewed(device, notAfter);
     counters.add('renewals');
     return { certificate, ca: ca.certificate };
   }
+
+  /**
+   * A new certificate for a device whose present one ran out while it was away. The request is signed by the key
+   * of that certificate, which proves who asks; a stolen copy of both messages gets a certificate for a key that
+   * the thief does not have.
+   */
+  async renewExpired({ certificate, csr }: RenewRequest): Promise<JoinAnswer> {
+    const { ca, client, clock, counters, logger, renewalGraceMs } = this.#options;
+    const old = this.#readExpired(certificate);
+    const name = deviceOfUsername(old?.commonName ?? '');
+    const key = await readRequestKey(csr).catch(badCsr);
+    if (old === undefined || name === undefined || old.key !== key) throw ApiError.unauthorized();
+    if (!ca.devices.isIssued(name, old.fingerprint)) throw ApiError.unauthorized();
+    const device = await orNotFound(client.resource<Device>(DEVICES).get(name));
+    if (device === undefined || device.spec.revoked === true) throw ApiError.unauthorized();
+    if (clock.now() > old.notAfter + renewalGraceMs) {
+      const why = `its certificate ran out on ${formatTime(old.notAfter)}, too long ago to be renewed; flash the card again`;
+      throw ApiError.forbidden(DEVICE_RESOURCE, name, why);
+    }
+    const issued = await ca.issueDevice(name, csr);
+    await this.#joins.renewed(name, issued.notAfter);
+    counters.add('renewals_late');
+    logger.info({ device: name, expired: formatTime(old.notAfter) }, 'an expired certificate was renewed');
+    return this.#answer(name, issued);
+  }
+
+  #readExpired(certificate: string): CertificateFacts | undefined {
+    try {
+      return this.#options.ca.readClient(new X509Certificate(certificate).raw);
+    } catch {
+      // What is no certificate proves as little as one that somebody else signed.
+      return undefined;
+    }
+  }
+}
+
+function requireName(name: string): void {
+  if (isDeviceName(name)) return;
+  throw ApiError.badRequest(
+    `${JSON.stringify(name)} is no device name: lower-case letters, digits and '-', at most 63, not '-' at an end`,
+  );
+}
+
+function badCsr(cause: unknown): never {
+  throw ApiError.badRequest('the certificate request is malformed or not signed by its own key', cause);
+}
+
+function refusal(reason: string, device: string, why: string, retryAfterSeconds?: number): ApiError {
+  const { group, resource: kind } = DEVICE_RESOURCE;
+  return new ApiError(403, reason, why, {
+    name: device,
+    group,
+    kind,
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+  });
+}
+
+/** A machine for a person to find: 'the board 10000000abcd (Raspberry Pi 4) at 10.0.0.7'. */
+function describe({
+  serial,
+  model,
+  address,
+}: Partial<Pick<TokenUse, 'serial' | 'model' | 'address'>>): string {
+  const board = serial === undefined ? 'a board without a serial number' : `the board ${serial}`;
+  return `${board}${model === undefined ? '' : ` (${model})`}${address === undefined ? '' : ` at ${address}`}`;
 }
 
 /** Counted from 2026, because an epoch travels with every message. */
@@ -164,30 +335,4 @@ const EPOCH_ORIGIN_MS = Date.UTC(2026, 0, 1);
 /** Seconds: a device that joins again starts above all epochs of its former life, one connection a second. */
 function epochBase(nowMs: number): number {
   return Math.max(0, Math.floor((nowMs - EPOCH_ORIGIN_MS) / 1000));
-}
-
-async function readJoin(request: IncomingMessage): Promise<JoinRequest> {
-  const body = await readBody(request, MAX_JOIN_BYTES);
-  if (body === 'too-large') throw ApiError.requestEntityTooLarge(`limit is ${MAX_JOIN_BYTES}`);
-  let raw: unknown;
-  try {
-    raw = JSON.parse(body.toString('utf8'));
-  } catch (cause) {
-    throw ApiError.badRequest('the body of the request is not JSON', cause);
-  }
-  const parsed = joinRequestSchema.safeParse(raw);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  throw ApiError.badRequest(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`);
-}
-
-function answer(response: ServerResponse, status: number, body: unknown): void {
-  const text = JSON.stringify(body);
-  response.writeHead(status, {
-    'Content-Type': 'application/json',
-    'Content-Length': String(Buffer.byteLength(text)),
-    'Cache-Control': 'no-store',
-    ...(status === 413 ? { Connection: 'close' } : {}),
-  });
-  response.end(text);
 }

@@ -4,6 +4,7 @@
  * sends differences only.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { BoardPolicy } from '#protocol/fleet/v1alpha1/device.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import { AsyncStack } from '#protocol/lib/disposable-stack.js';
 import type { Logger } from '#protocol/lib/logger.js';
@@ -15,6 +16,7 @@ import type { InformerFactory } from '../cache/informer-factory.js';
 import type { Client } from '../client/client.js';
 import { createEventRecorder } from '../client/event-recorder.js';
 import type { DeviceLink } from '../controllers/device-lifecycle/liveness.js';
+import { periodically } from '../lib/periodically.js';
 import { AgentUpdates } from './agent-updates.js';
 import { Assignments } from './assignments.js';
 import { EmbeddedBroker } from './broker.js';
@@ -67,6 +69,10 @@ export interface HubLinkOptions {
   readonly joinTokens: JoinTokens;
   /** PEM of the public key of agent releases. */
   readonly releaseKey: string;
+  /** Whether a board that asks for the name of another waits for an operator. */
+  readonly boardPolicy: BoardPolicy;
+  /** How long after its end a device's certificate may be renewed, milliseconds. */
+  readonly renewalGraceMs: number;
   readonly clock: Clock;
   readonly random: () => number;
   /** Makes random ids: `[a-z0-9-]`, at most 64 characters. */
@@ -92,6 +98,7 @@ export interface HubLink extends AsyncDisposable {
   counters(): Readonly<Record<string, number>>;
 }
 
+const SWEEP_TOKENS_MS = 6 * 3_600_000;
 /**
  * A session without a hello is asked for one after this time, and again. Brokers let messages of QoS 0 overtake
  * those of QoS 1, so a beat before the hello means nothing at first.
@@ -203,12 +210,25 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
     clock,
     logger,
     counters,
+    events,
+    boardPolicy: options.boardPolicy,
+    renewalGraceMs: options.renewalGraceMs,
     mqttAddresses: addresses,
+    boundTo: (serial) => devices.boundTo(serial),
     joined: async (device) => {
       sessions.forget(device);
       await devices.joined(device);
     },
   });
+  stack.use(
+    periodically({
+      name: 'removal of expired join tokens',
+      intervalMs: SWEEP_TOKENS_MS,
+      clock,
+      logger,
+      work: () => joinTokens.sweep(),
+    }),
+  );
   const router = new Router({
     sessions,
     counters,

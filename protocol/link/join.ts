@@ -5,6 +5,7 @@
 import { z } from 'zod';
 
 export const JOIN_PATH = '/join';
+export const RENEW_PATH = '/join/renew';
 export const MAX_JOIN_BYTES = 64 * 1024;
 
 /** What a board says of itself. Nobody vouches for it but the holder of a good token. */
@@ -62,4 +63,25 @@ export const joinAnswerSchema = z.object({
 });
 export type JoinAnswer = z.infer<typeof joinAnswerSchema>;
 
-export const authorityAnswerSchema = z.object({ ca: z.string() });
+/** A new certificate for one that has run out: asked for by who has its key. */
+export const renewRequestSchema = z.object({
+  /** PEM of the certificate that has run out. */
+  certificate: z.string().max(16 * 1024),
+  /** PKCS#10 PEM for the key of that certificate, which signs it. */
+  csr: z.string().max(16 * 1024),
+});
+export type RenewRequest = z.infer<typeof renewRequestSchema>;
+
+export const authorityAnswerSchema = z.object({
+  ca: z.string(),
+  /** The hub's time, milliseconds since the epoch. */
+  time: z.number().int().positive().optional(),
+});
+
+/** Reasons of Statuses with which a join is refused, besides those of Kubernetes. */
+export const JOIN_REFUSAL = {
+  /** An operator has to approve; asking again is of use. */
+  pendingApproval: 'PendingApproval',
+  /** The claim was used by another machine. */
+  claimSpent: 'ClaimSpent',
+} as const;

@@ -176,6 +176,8 @@ export class LinkFleet implements AsyncDisposable {
       ca: authority,
       joinTokens: this.#tokens,
       releaseKey: 'a public key',
+      boardPolicy: 'SameBoard',
+      renewalGraceMs: 365 * 24 * 3_600_000,
       clock: systemClock,
       random: Math.random,
       newId: () => randomUUID(),
@@ -296,7 +298,8 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
 interface FakeResponse {
   status: number;
   body: string;
-  writeHead(status: number): void;
+  headers: Record<string, string>;
+  writeHead(status: number, headers: Record<string, string>): void;
   end(body: string): void;
 }
 
@@ -304,8 +307,10 @@ export function fakeResponse(): FakeResponse {
   return {
     status: 0,
     body: '',
-    writeHead(status) {
+    headers: {},
+    writeHead(status, headers) {
       this.status = status;
+      this.headers = headers;
     },
     end(body) {
       this.body = body;
@@ -314,9 +319,11 @@ export function fakeResponse(): FakeResponse {
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the part of IncomingMessage that joining reads
-export function fakeRequest(method: string, body: string): any {
+export function fakeRequest(method: string, body: string, url = '/join'): any {
   return {
     method,
+    url,
+    socket: { remoteAddress: '10.0.0.9' },
     iterator: async function* () {
       yield Buffer.from(body);
     },

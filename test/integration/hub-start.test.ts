@@ -17,6 +17,8 @@ function config(dataDir: string): HubConfig {
     mqttListen: any,
     broker: undefined,
     advertise: [],
+    boardPolicy: 'SameBoard',
+    renewalGraceMs: 0,
     logLevel: 'error',
     logPretty: false,
     auditLog: undefined,

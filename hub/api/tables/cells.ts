@@ -150,10 +150,12 @@ export function createDerivers(): ReadonlyMap<string, Deriver> {
       subjectUsers: subjects('User'),
       subjectGroups: subjects('Group'),
       subjectServiceAccounts: subjects('ServiceAccount'),
-      devicePresence: deriver<Device>((device) =>
-        device.spec.revoked
-          ? `${device.status.presence ?? 'Unknown'},Revoked`
-          : (device.status.presence ?? 'Unknown'),
+      devicePresence: deriver<Device>(({ spec, status }) =>
+        [
+          status.presence ?? 'Unknown',
+          ...(spec.revoked ? ['Revoked'] : []),
+          ...(status.pendingJoin === undefined ? [] : ['PendingApproval']),
+        ].join(','),
       ),
       deviceLastHeard: deriver<Device>((device, now) => ageOf(device.status.lastHeardTime, now)),
       deviceFailoverClass: deriver<Device>((device) => orNone(device.spec.failoverClass)),

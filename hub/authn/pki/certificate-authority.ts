@@ -46,6 +46,8 @@ export interface IssuedCertificate {
   /** PEM. */
   readonly certificate: string;
   readonly fingerprint: string;
+  /** SHA-256 of the device's public key. */
+  readonly key: string;
   /** Milliseconds since the epoch. */
   readonly notAfter: number;
 }
@@ -134,9 +136,9 @@ export class CertificateAuthority {
     const subject = { commonName: deviceUsername(device), organizations: [FLEET_IDENTITY.devicesGroup] };
     const validity = this.#validity(lifetimeMs);
     const certificate = await issueForRequest(this.#issuer, csr, { subject, usage: 'client', ...validity });
-    const { fingerprint, notAfter } = readCertificate(certificate);
-    await this.devices.issued(device, fingerprint, notAfter);
-    return { certificate, fingerprint, notAfter };
+    const { fingerprint, key, notAfter } = readCertificate(certificate);
+    await this.devices.issued(device, { fingerprint, key, notAfter });
+    return { certificate, fingerprint, key, notAfter };
   }
 
   /** Facts of a client certificate (DER) that this authority signed for clients; undefined for any other. */

@@ -3,7 +3,7 @@
  * all signatures ECDSA with SHA-256, which every TLS stack of the last decade on every board accepts.
  */
 import 'reflect-metadata';
-import { createPrivateKey, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
+import { createHash, createPrivateKey, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import * as x509 from '@peculiar/x509';
 
@@ -91,12 +91,25 @@ export async function issueForRequest(issuer: Issuer, csr: string, options: Leaf
   return certificate.toString('pem');
 }
 
+/** SHA-256 of the public key that a certificate request is for. Throws when it is malformed or not signed by that key. */
+export async function readRequestKey(csr: string): Promise<string> {
+  const request = new x509.Pkcs10CertificateRequest(csr);
+  if (!(await request.verify())) throw new Error('the request is not signed by its own key');
+  return hashKey(new Uint8Array(request.publicKey.rawData));
+}
+
+function hashKey(spki: Uint8Array): string {
+  return createHash('sha256').update(spki).digest('hex');
+}
+
 /** What is read from a certificate for decisions. */
 export interface CertificateFacts extends Validity {
   readonly commonName: string;
   readonly organizations: readonly string[];
   /** SHA-256 of the DER, lower-case hex. */
   readonly fingerprint: string;
+  /** SHA-256 of the public key, lower-case hex. */
+  readonly key: string;
   /** Sorted DNS names and IP addresses. */
   readonly names: readonly string[];
   readonly usages: ReadonlyArray<'server' | 'client'>;
@@ -112,6 +125,7 @@ export function readCertificate(certificate: string | Uint8Array): CertificateFa
     commonName: parsed.subjectName.getField('CN').at(-1) ?? '',
     organizations: parsed.subjectName.getField('O'),
     fingerprint: node.fingerprint256.replaceAll(':', '').toLowerCase(),
+    key: hashKey(new Uint8Array(parsed.publicKey.rawData)),
     names: names
       .filter((name) => name.type === 'dns' || name.type === 'ip')
       .map((name) => canonicalName(name.value))

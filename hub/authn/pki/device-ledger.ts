@@ -1,7 +1,7 @@
 /**
  * Which device certificates were issued and which are revoked, by fingerprint, kept in one file. A revoked
  * certificate is refused from the moment `revoke` is called, also after a restart once it has resolved.
- * Expired certificates are forgotten; a device
+ * Expired certificates are remembered as issued for a while, so that a device that was away can renew; a device
  * keeps at most its eight newest: an older one is revoked when a ninth is issued.
  */
 import type { Clock } from '#protocol/lib/clock.js';
@@ -9,8 +9,13 @@ import { readFileIfPresent, writeFileDurably } from '../../lib/files.js';
 
 const MAX_PER_DEVICE = 8;
 
-interface Issued {
+/** How long after its end a certificate is still known as issued. */
+export const REMEMBER_EXPIRED_MS = 5 * 366 * 24 * 3_600_000;
+
+export interface Issued {
   readonly fingerprint: string;
+  /** SHA-256 of its public key; not noted by older hubs. */
+  readonly key?: string;
   /** Milliseconds since the epoch. */
   readonly notAfter: number;
 }
@@ -52,9 +57,9 @@ export class DeviceLedger {
   }
 
   /** Notes a certificate as issued. Resolves once that is on disk. */
-  async issued(device: string, fingerprint: string, notAfter: number): Promise<void> {
+  async issued(device: string, certificate: Issued): Promise<void> {
     const list = this.#devices.get(device) ?? [];
-    const all = [...list, { fingerprint, notAfter }];
+    const all = [...list, certificate];
     for (const old of all.slice(0, -MAX_PER_DEVICE)) this.#revoked.set(old.fingerprint, old.notAfter);
     this.#devices.set(device, all.slice(-MAX_PER_DEVICE));
     await this.#save();
@@ -68,6 +73,16 @@ export class DeviceLedger {
     this.#devices.delete(device);
     for (const listener of this.#listeners) listener(device);
     await this.#save();
+  }
+
+  /** Whether the device has a certificate for this key that was not revoked. */
+  hasKey(device: string, key: string): boolean {
+    return this.#devices.get(device)?.some((issued) => issued.key === key) === true;
+  }
+
+  /** Whether this certificate was issued to the device and not revoked, in its dates or lately past them. */
+  isIssued(device: string, fingerprint: string): boolean {
+    return this.#devices.get(device)?.some((issued) => issued.fingerprint === fingerprint) === true;
   }
 
   isRevoked(fingerprint: string): boolean {
@@ -103,9 +118,9 @@ export class DeviceLedger {
       if (notAfter <= now) this.#revoked.delete(fingerprint);
     }
     for (const [device, list] of this.#devices) {
-      const valid = list.filter(({ notAfter }) => notAfter > now);
-      if (valid.length === 0) this.#devices.delete(device);
-      else if (valid.length < list.length) this.#devices.set(device, valid);
+      const known = list.filter(({ notAfter }) => notAfter + REMEMBER_EXPIRED_MS > now);
+      if (known.length === 0) this.#devices.delete(device);
+      else if (known.length < list.length) this.#devices.set(device, known);
     }
   }
 }

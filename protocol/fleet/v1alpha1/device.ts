@@ -13,6 +13,18 @@ import { FLEET_API_VERSION } from './well-known.js';
 const FLEET = 'dev.covey.fleet.v1alpha1';
 
 const DEVICE_PRESENCES = ['Online', 'Offline', 'Unknown'] as const;
+/**
+ * Who may join under the name of a device that has joined before, given a good token for it. SameBoard: the same
+ * board by itself, another one once it is approved. Approve: nobody unless approved, the first time too. Any: all.
+ */
+export const BOARD_POLICIES = ['SameBoard', 'Approve', 'Any'] as const;
+export type BoardPolicy = (typeof BOARD_POLICIES)[number];
+export const DEVICE_CONDITION = {
+  /** True: a board waits for `covey devices approve`. */
+  pendingApproval: 'PendingApproval',
+  /** True: something on the board keeps it from running containers as it should. */
+  preflightFailed: 'PreflightFailed',
+} as const;
 
 export const deviceSpecSchema = struct(`${FLEET}.DeviceSpec`, {
   /** Class of pods on this device that name none themselves. */
@@ -23,6 +35,14 @@ export const deviceSpecSchema = struct(`${FLEET}.DeviceSpec`, {
   site: z.string().optional(),
   /** Set to true: its certificates are refused and it is cut off at once. */
   revoked: z.boolean().optional(),
+  /** Serial number of the board that has this name; noted when it joins. */
+  boardSerial: z.string().optional(),
+  /** The hub's --board-policy unless given. */
+  boardPolicy: z.enum(BOARD_POLICIES).optional(),
+  /** The waiting board with this key (status.pendingJoin.key) may join. Its join takes the approval away. */
+  approvedKey: z.string().optional(),
+  /** The next board with a claim for this name takes it over. Its join sets it back. */
+  replaceBoard: z.boolean().optional(),
 });
 export type DeviceSpec = z.infer<typeof deviceSpecSchema>;
 
@@ -47,6 +67,24 @@ export const deviceUpdateSchema = struct(`${FLEET}.DeviceUpdate`, {
 });
 export type DeviceUpdate = z.infer<typeof deviceUpdateSchema>;
 
+export const deviceBoardSchema = struct(`${FLEET}.DeviceBoard`, {
+  /** Absent where the board has none of its own. */
+  serial: z.string().optional(),
+  model: z.string().optional(),
+});
+export type DeviceBoard = z.infer<typeof deviceBoardSchema>;
+
+export const pendingJoinSchema = struct(`${FLEET}.PendingJoin`, {
+  /** SHA-256 of the public key that the board keeps on its card. */
+  key: z.string(),
+  board: deviceBoardSchema.optional(),
+  address: z.string().optional(),
+  since: time().optional(),
+  /** Why it waits. */
+  message: z.string().optional(),
+});
+export type PendingJoin = z.infer<typeof pendingJoinSchema>;
+
 export const deviceStatusSchema = struct(`${FLEET}.DeviceStatus`, {
   presence: z.enum(DEVICE_PRESENCES).optional(),
   bootID: z.string().optional(),
@@ -63,6 +101,10 @@ export const deviceStatusSchema = struct(`${FLEET}.DeviceStatus`, {
   leaseEndTime: time().optional(),
   certificateExpirationTime: time().optional(),
   addresses: atomicList(nodeAddressSchema).optional(),
+  /** The board that it runs on, as it said when it joined. */
+  board: deviceBoardSchema.optional(),
+  /** The last board that asked to join and was told to wait. */
+  pendingJoin: pendingJoinSchema.optional(),
   conditions: listMap(conditionSchema, ['type']).optional(),
 });
 export type DeviceStatus = z.infer<typeof deviceStatusSchema>;

@@ -170,7 +170,8 @@ test('the ninth certificate of a device revokes its first; a damaged ledger is n
   const directory = await tempDir(t);
   const clock = new FakeClock();
   const { devices } = await CertificateAuthority.open({ directory, clock });
-  for (let index = 0; index < 9; index += 1) await devices.issued('n1', `f${index}`, clock.now() + DAY);
+  for (let index = 0; index < 9; index += 1)
+    await devices.issued('n1', { fingerprint: `f${index}`, notAfter: clock.now() + DAY });
   assert.deepEqual([devices.isRevoked('f0'), devices.isRevoked('f1')], [true, false]);
   await writeFile(join(directory, 'devices.json'), '{"version":1,"devi');
   await assert.rejects(CertificateAuthority.open({ directory, clock }), /devices\.json is damaged/);

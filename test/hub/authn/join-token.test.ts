@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import test from 'node:test';
-import { JoinTokens } from '#hub/authn/join-token.js';
+import { JoinTokens, type TokenUse } from '#hub/authn/join-token.js';
 import type { Secret } from '#protocol/core/v1/secret.js';
 import { JOIN_TOKEN_TYPE } from '#protocol/fleet/v1alpha1/well-known.js';
 import { apiError } from '#test/helpers/api-error.js';
@@ -10,6 +10,10 @@ import { FakeClock } from '#test/helpers/fake-clock.js';
 
 const HOUR = 3600 * 1000;
 const unauthorized = apiError(401, 'Unauthorized', 'Unauthorized');
+
+function use(device: string, more: Partial<TokenUse> = {}): TokenUse {
+  return { device, key: 'key', time: 0, ...more };
+}
 
 function setUp() {
   const client = new FakeClient();
@@ -41,13 +45,13 @@ test('a token is shown once and kept only as a hash', async () => {
 test('wrong, unknown, malformed and withdrawn tokens all look alike', async () => {
   const { tokens } = setUp();
   const { token, id } = await tokens.create({ lifetimeMs: HOUR });
-  await tokens.claim(token, 'n1');
+  await tokens.claim(token, use('n1'));
   for (const bad of [`${id}.${'a'.repeat(25)}`, `zzzzzz.${'a'.repeat(25)}`, 'nonsense', '', `${token}x`]) {
-    await assert.rejects(tokens.claim(bad, 'n1'), unauthorized);
+    await assert.rejects(tokens.claim(bad, use('n1')), unauthorized);
   }
   assert.equal(await tokens.revoke(id), true);
   assert.equal(await tokens.revoke(id), false);
-  await assert.rejects(tokens.claim(token, 'n1'), unauthorized);
+  await assert.rejects(tokens.claim(token, use('n1')), unauthorized);
 });
 
 test('an expired token is refused and cleaned up', async () => {
@@ -55,22 +59,53 @@ test('an expired token is refused and cleaned up', async () => {
   const { token } = await tokens.create({ lifetimeMs: HOUR });
   clock.jumpWall(HOUR);
   assert.deepEqual(await tokens.list(), []);
-  await assert.rejects(tokens.claim(token, 'n1'), unauthorized);
+  await assert.rejects(tokens.claim(token, use('n1')), unauthorized);
   assert.equal((await secrets.list({ namespace: 'covey-system' })).items.length, 0);
 });
 
 test('a token for one device lets no other in', async () => {
   const { tokens } = setUp();
   const { token } = await tokens.create({ lifetimeMs: HOUR, device: 'n1', uses: 1 });
-  await assert.rejects(tokens.claim(token, 'n2'), unauthorized);
-  await tokens.claim(token, 'n1');
-  await assert.rejects(tokens.claim(token, 'n1'), unauthorized);
+  await assert.rejects(tokens.claim(token, use('n2')), unauthorized);
+  await tokens.claim(token, use('n1'));
+  await assert.rejects(tokens.claim(token, use('n1', { key: 'other' })), unauthorized);
+});
+
+test('a used-up token is kept with its use until it expires, and the same use may be repeated', async () => {
+  const { tokens, clock, client } = setUp();
+  const { token } = await tokens.create({ lifetimeMs: HOUR, device: 'n1', uses: 1 });
+  const first = use('n1', { serial: 's1', model: 'Raspberry Pi 4', address: '10.0.0.7', time: clock.now() });
+  await tokens.claim(token, first);
+  await tokens.claim(token, { ...first, time: clock.now() + 5 });
+  assert.deepEqual((await tokens.examine(token))?.used, [first]);
+  assert.equal((await tokens.examine(token))?.usesLeft, 0);
+  for (const other of [use('n1', { serial: 's2' }), use('n1', { key: 'k2', serial: 's1' })])
+    await assert.rejects(tokens.claim(token, other), unauthorized);
+  const allowed = use('n1', { key: 'k2', serial: 's2' });
+  await tokens.claim(token, allowed, true);
+  assert.deepEqual((await tokens.examine(token))?.used, [first, allowed]);
+  await tokens.sweep();
+  assert.equal(client.all('secrets').length, 1);
+  clock.jumpWall(HOUR);
+  await tokens.sweep();
+  assert.equal(client.all('secrets').length, 0);
+});
+
+test('of the uses of a token for many the last sixteen are kept', async () => {
+  const { tokens } = setUp();
+  const { token } = await tokens.create({ lifetimeMs: HOUR, uses: 40 });
+  for (let index = 0; index < 20; index += 1) await tokens.claim(token, use(`n${index}`));
+  const state = await tokens.examine(token);
+  assert.equal(state?.usesLeft, 20);
+  assert.deepEqual([state?.used.length, state?.used[0]?.device, state?.used[15]?.device], [16, 'n4', 'n19']);
 });
 
 test('a token for two uses lets exactly two in, however many try at once', async () => {
   const { tokens } = setUp();
   const { token } = await tokens.create({ lifetimeMs: HOUR, uses: 2 });
-  const tries = await Promise.allSettled(['a', 'b', 'c', 'd', 'e'].map((name) => tokens.claim(token, name)));
+  const tries = await Promise.allSettled(
+    ['a', 'b', 'c', 'd', 'e'].map((name) => tokens.claim(token, use(name))),
+  );
   assert.equal(tries.filter(({ status }) => status === 'fulfilled').length, 2);
   assert.deepEqual(await tokens.list(), []);
 });
