@@ -3,10 +3,11 @@
  * returns steps, in an order that arms the first boot last, so a run that is cut off leaves a card that boots as
  * its base image does, never one that runs half of Covey's first boot.
  */
-import type { BootProfile, TextFiles } from './boot/dialect.js';
+import type { TextFiles } from './boot/dialect.js';
 import { dialectOf } from './boot/dialects.js';
 import { CardError } from './card-error.js';
 import { cardFiles } from './card-files.js';
+import type { FirmwareProfile } from './profile.js';
 import type { CardSettings } from './settings.js';
 import type { CardStep } from './step.js';
 
@@ -16,7 +17,7 @@ export interface CardFacts {
 }
 
 export interface PlanInput {
-  readonly profile: BootProfile;
+  readonly profile: FirmwareProfile;
   readonly settings: CardSettings;
   readonly facts: CardFacts;
   readonly payload: { readonly file: string; readonly sha256: string; readonly bytes: number };
@@ -28,7 +29,7 @@ export interface PlanInput {
 const RESERVE_BYTES = 8 * 2 ** 20;
 
 /** What CardFacts must bring, if it is on the card. Paths as in CardStep. */
-export function filesToRead(profile: BootProfile): {
+export function filesToRead(profile: FirmwareProfile): {
   readonly boot: readonly string[];
   readonly root: readonly string[];
 } {
@@ -58,7 +59,7 @@ export function planCard({ profile, settings, facts, payload, preload }: PlanInp
     );
   }
   const input = { profile, settings, boot: facts.boot, root: facts.root };
-  const directory = dialect.cardDirectory(input);
+  const directory = dialect.cardDirectory(profile, facts.boot?.files);
   return [
     ...cardFiles({ volume: dialect.volume, directory, profile, settings, payload, preload }),
     ...dialect.steps(input),

@@ -1,0 +1,33 @@
+/** The network of a card in netplan's terms (version 2), as cloud-init reads it. */
+import type { CardSettings } from '../settings.js';
+
+/** Undefined when nothing was asked for: the image's own way, DHCP as a rule, stays. */
+export function netplan({ wifi, network }: CardSettings): Readonly<Record<string, unknown>> | undefined {
+  if (wifi === undefined && network === undefined) return undefined;
+  const addressing =
+    network === undefined
+      ? { dhcp4: true }
+      : {
+          dhcp4: false,
+          addresses: [network.address],
+          routes: [{ to: 'default', via: network.gateway }],
+          nameservers: { addresses: network.dns },
+        };
+  const wireless = network?.interface?.startsWith('wl') ?? wifi !== undefined;
+  const dhcp = { dhcp4: true, optional: true };
+  const ethernets = wireless
+    ? { wired: { match: { name: 'e*' }, ...dhcp } }
+    : { wired: { match: { name: network?.interface ?? 'e*' }, optional: true, ...addressing } };
+  const wifis =
+    wifi === undefined
+      ? undefined
+      : {
+          [network?.interface ?? 'wlan0']: {
+            optional: true,
+            ...(wireless ? addressing : dhcp),
+            'access-points': { [wifi.ssid]: { password: wifi.psk } },
+            ...(wifi.country !== undefined && { 'regulatory-domain': wifi.country }),
+          },
+        };
+  return { version: 2, ethernets, ...(wifis !== undefined && { wifis }) };
+}

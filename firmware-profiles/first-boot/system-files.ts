@@ -1,0 +1,43 @@
+/** Files of a device's root file system that follow from the card's settings: path without the first '/' → text. */
+import type { FirmwareProfile } from '../profile.js';
+import type { CardSettings } from '../settings.js';
+import { shellAssignments } from './shell-text.js';
+
+/** The longest that the watchdog of a Raspberry Pi can wait, in seconds. */
+const WATCHDOG_SECONDS = 15;
+const JOURNAL_MAX = '16M';
+
+export function systemFiles(
+  profile: FirmwareProfile,
+  settings: CardSettings,
+  cardDirectory: string,
+): Readonly<Record<string, string>> {
+  const { hostname, port } = new URL(settings.hub.url);
+  return {
+    'etc/covey/agent.env': agentEnvironment(settings, cardDirectory),
+    'etc/covey/preflight.env': shellAssignments({
+      CARD: cardDirectory,
+      KERNEL_WORDS: profile.spec.kernel.commandLine.join(' '),
+      HUB_HOST: hostname.replace(/^\[(.*)\]$/, '$1'),
+      HUB_PORT: port === '' ? '443' : port,
+    }),
+    // What is logged all day does not wear the card.
+    'etc/systemd/journald.conf.d/10-covey.conf': `[Journal]\nStorage=volatile\nRuntimeMaxUse=${JOURNAL_MAX}\n`,
+    ...(profile.spec.watchdog && {
+      'etc/systemd/system.conf.d/10-covey.conf': `[Manager]\nRuntimeWatchdogSec=${WATCHDOG_SECONDS}\n`,
+    }),
+  };
+}
+
+function agentEnvironment(settings: CardSettings, cardDirectory: string): string {
+  const labels = Object.entries(settings.labels).map(([key, value]) => `${key}=${value}`);
+  return shellAssignments({
+    COVEY_NAME: settings.name,
+    COVEY_HUB: settings.hub.url,
+    COVEY_CA: '/etc/covey/hub-ca.pem',
+    COVEY_TOKEN_FILE: '/var/lib/covey/claim',
+    COVEY_PROFILE: settings.profile,
+    COVEY_CARD: cardDirectory,
+    ...(labels.length > 0 && { COVEY_LABELS: labels.join(',') }),
+  });
+}
