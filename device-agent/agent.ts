@@ -110,6 +110,7 @@ async function build(
       tearDownDevice({ parts, observer, runDir, clock, wanted: desired.all().map((pod) => pod.uid) }),
     );
 
+  const board = await boardProfile({ flashedWith: config.profile, file: config.profileFile, logger });
   const readFacts = () =>
     readNodeFacts({
       name: config.name,
@@ -117,16 +118,16 @@ async function build(
       dataDir,
       runtimeVersion: runtime.version,
       claimed: config.claimed,
+      ...(board.reserved !== undefined && { reserved: board.reserved }),
     });
   let facts = await readFacts();
-  const profile = await boardProfile(config.profile);
   const hostIp = () => primaryAddress(config.claimed);
   const hello = async (): Promise<HelloFacts> => {
     facts = await readFacts();
     return {
       agentVersion: options.agentVersion,
       bootId: facts.nodeInfo?.bootID ?? '',
-      profile,
+      profile: board.name,
       labels: { ...config.labels },
       node: facts,
       has: Object.fromEntries(desired.revisions()),

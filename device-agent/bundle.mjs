@@ -4,8 +4,8 @@
  * joining, exec) stay chunks of their own. Run after `tsc`, by `npm run build`; plain JavaScript, because it is
  * part of the build. The one native add-on is loaded from node_modules.
  */
-import { cpSync, readFileSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -33,7 +33,7 @@ const withoutBrowserTimers = {
   },
 };
 
-/** The firmware profiles are read at run time; they lie beside the bundle. */
+/** The firmware profiles are read at run time; they lie beside the bundle, as JSON. */
 const profilesBeside = {
   name: 'profiles-beside',
   setup(build) {
@@ -49,14 +49,25 @@ const profilesBeside = {
   },
 };
 
+/** As JSON, which a board reads without a YAML parser. */
+async function copyProfiles(root) {
+  const { parse } = await import('yaml');
+  const from = join(root, 'firmware-profiles', 'profiles');
+  const to = join(root, 'dist', 'bundle', 'firmware-profiles', 'profiles');
+  mkdirSync(to, { recursive: true });
+  for (const file of readdirSync(from).filter((name) => name.endsWith('.yaml'))) {
+    const profile = parse(readFileSync(join(from, file), 'utf8'));
+    writeFileSync(join(to, `${basename(file, '.yaml')}.json`), `${JSON.stringify(profile)}\n`);
+  }
+}
+
 /** Writes the bundle. Rejects when a module is missing or esbuild is not installed. */
 export async function bundleAgent(root = ROOT) {
   const { build } = await import('esbuild');
   const from = join(root, 'dist', 'device-agent');
   const outdir = join(root, 'dist', 'bundle', 'device-agent');
   rmSync(join(root, 'dist', 'bundle'), { recursive: true, force: true });
-  const profiles = join('firmware-profiles', 'profiles');
-  cpSync(join(root, profiles), join(root, 'dist', 'bundle', profiles), { recursive: true });
+  await copyProfiles(root);
   await build({
     absWorkingDir: root,
     // All but the first are programs of their own, started by path.

@@ -28,7 +28,10 @@ export interface AgentConfig {
   readonly labels: Readonly<Record<string, string>>;
   /** Registry hosts that are spoken to without TLS; by name only. */
   readonly plainRegistries: readonly string[];
+  /** Name of a firmware profile, or ''. */
   readonly profile: string;
+  /** Path of one that does not come with the agent, or ''. */
+  readonly profileFile: string;
   readonly logLevel: string;
   readonly color: boolean;
   readonly stopPodsOnExit: boolean;
@@ -62,6 +65,10 @@ const OPTIONS = {
   labels: { type: 'string', meaning: 'KEY=VALUE,… on the node' },
   'plain-registries': { type: 'string', meaning: 'HOST:PORT,… of registries without TLS' },
   profile: { type: 'string', meaning: 'firmware profile that this device was flashed with' },
+  'profile-file': {
+    type: 'string',
+    meaning: 'FILE with a firmware profile that does not come with the agent',
+  },
   'log-level': { type: 'string', meaning: `one of ${LEVELS.join(' ')} (default info)` },
   hollow: { type: 'boolean', meaning: 'only pretend to run containers' },
   'claim-arch': { type: 'string', meaning: 'hollow: architecture to claim (arm64, amd64, arm)' },
@@ -130,6 +137,7 @@ export function parseConfig(
     labels: parseLabels(text('labels')),
     plainRegistries: list(text('plain-registries')),
     profile: text('profile') ?? '',
+    profileFile: text('profile-file') ?? '',
     logLevel,
     color: values['no-color'] !== true && env['NO_COLOR'] === undefined,
     stopPodsOnExit: values['stop-pods-on-exit'] === true,

@@ -3,34 +3,43 @@
  * is an error that names it and the field; so are two profiles of a directory that claim the same board.
  */
 import { readdir, readFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { decodeProfile, type FirmwareProfile, ProfileError } from './profile.js';
 
 const SHIPPED = fileURLToPath(new URL('../../firmware-profiles/profiles/', import.meta.url));
+/** On boards they are JSON, so that no YAML parser is loaded. */
+const EXTENSIONS = ['.yaml', '.json'];
 /** A profile is a few KiB; a file beyond this is something else. */
 const MAX_BYTES = 256 * 1024;
 
 /** The shipped profiles, or those of another directory, in order of their names. */
 export async function loadProfiles(directory = SHIPPED): Promise<readonly FirmwareProfile[]> {
-  const files = (await readdir(directory)).filter((name) => name.endsWith('.yaml')).sort();
-  const profiles = await Promise.all(
-    files.map(async (file) => {
-      const profile = await read(file, join(directory, file));
-      if (profile.metadata.name !== basename(file, '.yaml'))
-        throw new ProfileError(
-          `firmware profile ${file}: metadata.name: "${profile.metadata.name}" is not the file's name`,
-        );
-      return profile;
-    }),
-  );
+  const files = (await readdir(directory)).filter((name) => EXTENSIONS.includes(extname(name))).sort();
+  const profiles = await Promise.all(files.map((file) => readNamed(directory, file)));
   assertDistinct(profiles);
   return profiles;
+}
+
+/** The profile of this name, without reading the others; undefined when there is none. */
+export async function loadProfile(name: string, directory = SHIPPED): Promise<FirmwareProfile | undefined> {
+  const files = await readdir(directory);
+  const file = EXTENSIONS.map((extension) => `${name}${extension}`).find((path) => files.includes(path));
+  return file === undefined ? undefined : readNamed(directory, file);
 }
 
 /** One profile, whatever its file is called. */
 export function readProfileFile(path: string): Promise<FirmwareProfile> {
   return read(path, path);
+}
+
+async function readNamed(directory: string, file: string): Promise<FirmwareProfile> {
+  const profile = await read(file, join(directory, file));
+  if (profile.metadata.name !== basename(file, extname(file)))
+    throw new ProfileError(
+      `firmware profile ${file}: metadata.name: "${profile.metadata.name}" is not the file's name`,
+    );
+  return profile;
 }
 
 async function read(shown: string, path: string): Promise<FirmwareProfile> {
@@ -42,7 +51,7 @@ async function read(shown: string, path: string): Promise<FirmwareProfile> {
   return decodeProfile(shown, await parseText(shown, bytes.toString('utf8')));
 }
 
-/** JSON is told by its first character, so that a board that has its profile as JSON loads no YAML parser. */
+/** JSON is told by its first character. */
 async function parseText(shown: string, text: string): Promise<unknown> {
   try {
     if (text.trimStart().startsWith('{')) return JSON.parse(text);

@@ -5,6 +5,7 @@
 import { readFile, statfs } from 'node:fs/promises';
 import { arch, availableParallelism, networkInterfaces, release, totalmem } from 'node:os';
 import type { NodeFacts } from '#protocol/link/hello.js';
+import { quantityToMilli, quantityToNumber } from '#protocol/meta/quantity.js';
 import { orMissing } from '../lib/errno.js';
 
 /** Facts that stand in for the machine's own. */
@@ -29,10 +30,17 @@ export interface NodeFactsOptions {
   /** Runtime.version. */
   readonly runtimeVersion: string;
   readonly claimed: ClaimedFacts;
+  /** What the board's profile keeps for the system, as quantities; a share of the machine unless given. */
+  readonly reserved?: Reserved;
+}
+
+export interface Reserved {
+  readonly cpu: string;
+  readonly memory: string;
 }
 
 const DEFAULT_PODS = 110;
-/** Kept back for the system and the agent. */
+/** Kept back for the system and the agent where no profile says how much. */
 const RESERVED_CPU_SHARE = 0.05;
 const RESERVED_MEMORY_SHARE = 0.1;
 const MIN_RESERVED_MEMORY = 64 * 1024 ** 2;
@@ -60,7 +68,7 @@ export async function readNodeFacts(options: NodeFactsOptions): Promise<NodeFact
   };
   return {
     capacity: resourceList(capacity),
-    allocatable: resourceList(allocatable(capacity)),
+    allocatable: resourceList(allocatable(capacity, options.reserved)),
     addresses: [
       { type: 'InternalIP', address: primaryAddress(claimed) },
       { type: 'Hostname', address: name },
@@ -85,16 +93,29 @@ export async function readNodeFacts(options: NodeFactsOptions): Promise<NodeFact
 }
 
 /** What pods may use: capacity less what the system keeps. Pure. */
-export function allocatable(capacity: Resources): Resources {
-  const reservedMemory = Math.min(
-    MAX_RESERVED_MEMORY,
-    Math.max(MIN_RESERVED_MEMORY, capacity.memoryBytes * RESERVED_MEMORY_SHARE),
-  );
+export function allocatable(capacity: Resources, reserved?: Reserved): Resources {
+  const kept = reserved === undefined ? usualReserve(capacity) : reserveOf(reserved);
   return {
-    cpuMillicores: Math.floor(capacity.cpuMillicores * (1 - RESERVED_CPU_SHARE)),
-    memoryBytes: Math.max(0, Math.floor(capacity.memoryBytes - reservedMemory)),
+    cpuMillicores: Math.max(0, Math.floor(capacity.cpuMillicores - kept.cpuMillicores)),
+    memoryBytes: Math.max(0, Math.floor(capacity.memoryBytes - kept.memoryBytes)),
     diskBytes: Math.floor(capacity.diskBytes * (1 - RESERVED_DISK_SHARE)),
     pods: capacity.pods,
+  };
+}
+
+type Reserve = Pick<Resources, 'cpuMillicores' | 'memoryBytes'>;
+
+function reserveOf({ cpu, memory }: Reserved): Reserve {
+  return { cpuMillicores: quantityToMilli(cpu), memoryBytes: quantityToNumber(memory) };
+}
+
+function usualReserve({ cpuMillicores, memoryBytes }: Resources): Reserve {
+  return {
+    cpuMillicores: cpuMillicores * RESERVED_CPU_SHARE,
+    memoryBytes: Math.min(
+      MAX_RESERVED_MEMORY,
+      Math.max(MIN_RESERVED_MEMORY, memoryBytes * RESERVED_MEMORY_SHARE),
+    ),
   };
 }
 

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { boardProfile } from '#device-agent/firmware/board-profile.js';
 import { loadProfiles } from '#firmware-profiles/load.js';
 import { matchProfile, parseCompatible } from '#firmware-profiles/match.js';
 import { tempDir } from '#test/helpers/temp-dir.js';
@@ -38,14 +37,6 @@ test('the device tree property is a list of zero-ended strings', () => {
     'raspberrypi,4-model-b',
     'brcm,bcm2711',
   ]);
-});
-
-test('the agent tells the profile it was flashed with, else the one its board fits, else none', async (t) => {
-  const tree = join(await tempDir(t), 'compatible');
-  await writeFile(tree, 'raspberrypi,5-model-b\0brcm,bcm2712\0');
-  assert.equal(await boardProfile('custom', tree), 'custom');
-  assert.equal(await boardProfile('', tree), 'raspberry-pi-5');
-  assert.equal(await boardProfile('', `${tree}.missing`), '');
 });
 
 test('a wrong profile is refused with its file and field', async (t) => {

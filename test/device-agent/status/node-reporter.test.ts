@@ -104,6 +104,15 @@ test('what pods may use is what the system does not keep', () => {
   });
 });
 
+test('the profile of the board says what the system keeps', () => {
+  const mebi = 1024 ** 2;
+  const capacity = { cpuMillicores: 4000, memoryBytes: 1024 * mebi, diskBytes: 1000, pods: 110 };
+  const kept = allocatable(capacity, { cpu: '200m', memory: '192Mi' });
+  assert.deepEqual([kept.cpuMillicores, kept.memoryBytes], [3800, 832 * mebi]);
+  const none = allocatable(capacity, { cpu: '8', memory: '2Gi' });
+  assert.deepEqual([none.cpuMillicores, none.memoryBytes], [0, 0]);
+});
+
 test('the operating system by its pretty name', () => {
   assert.equal(
     osImage('NAME=x\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n'),
