@@ -1,0 +1,140 @@
+/**
+ * A file or block device as a target, with direct I/O: writes go to the medium and reads come from it, not from the
+ * page cache. A file system that refuses direct I/O gets ordinary I/O and fsync. A block device is opened
+ * exclusively, so a mount or another writer is refused by the kernel as well.
+ */
+import { constants } from 'node:fs';
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { CardError } from '../card-error.js';
+import { TARGET_ALIGNMENT, type Target } from './target.js';
+
+const { O_RDWR, O_CREAT, O_EXCL, O_DIRECT = 0 } = constants;
+const MODE = 0o600;
+
+export interface OpenDeviceOptions {
+  readonly path: string;
+  readonly bytes: number;
+  /** Another user of the device is tolerated; only for one who was told twice. */
+  readonly shared: boolean;
+}
+
+export class DirectFile implements Target {
+  readonly path: string;
+  readonly bytes: number;
+  readonly sparse: boolean;
+  readonly #handle: FileHandle;
+
+  private constructor(handle: FileHandle, path: string, bytes: number, sparse: boolean) {
+    this.path = path;
+    this.bytes = bytes;
+    this.sparse = sparse;
+    this.#handle = handle;
+  }
+
+  /**
+   * A file of `bytes`; made when it is not there. With `keep`, what it holds stays; otherwise it is emptied first.
+   * A card in it is one person's: mode 0600.
+   */
+  static async openFile(path: string, bytes: number, keep: boolean): Promise<DirectFile> {
+    const handle = await openDirect(path, O_RDWR | O_CREAT).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw new CardError(`cannot write ${path}: ${error.message}`);
+      throw new CardError(`cannot write ${path}: there is no directory ${dirname(path)}`);
+    });
+    try {
+      if (!keep) await handle.truncate(0);
+      await handle.truncate(bytes);
+    } catch (error) {
+      await handle.close();
+      throw writeError(error, path, 0);
+    }
+    return new DirectFile(handle, path, bytes, true);
+  }
+
+  static async openDevice({ path, bytes, shared }: OpenDeviceOptions): Promise<DirectFile> {
+    const handle = await openDirect(path, O_RDWR | (shared ? 0 : O_EXCL)).catch(
+      (error: NodeJS.ErrnoException) => {
+        const remedy: Readonly<Record<string, string>> = {
+          EBUSY: 'it is in use: unmount it, and close what uses it',
+          EACCES: 'no permission: run as root, or join the group that owns it',
+          EPERM: 'no permission: run as root',
+          EROFS: 'it is write-protected: look at the switch of the card',
+        };
+        throw new CardError(`cannot open ${path}: ${remedy[error.code ?? ''] ?? error.message}`);
+      },
+    );
+    return new DirectFile(handle, path, bytes, false);
+  }
+
+  async write(buffer: Buffer, position: number): Promise<void> {
+    try {
+      const { bytesWritten } = await this.#handle.write(buffer, 0, buffer.length, position);
+      if (bytesWritten === buffer.length) return;
+    } catch (error) {
+      throw writeError(error, this.path, position);
+    }
+    throw new CardError(`${this.path} took only a part of a block at byte ${position}: is it full?`);
+  }
+
+  async read(buffer: Buffer, position: number): Promise<void> {
+    const bytesRead = await this.#handle
+      .read(buffer, 0, buffer.length, position)
+      .then((result) => result.bytesRead)
+      .catch((error: Error) => {
+        throw new CardError(`${this.path} cannot be read at byte ${position}: ${error.message}`);
+      });
+    if (bytesRead < buffer.length) throw new CardError(`${this.path} ends at byte ${position + bytesRead}`);
+  }
+
+  async sync(): Promise<void> {
+    await this.#handle.sync().catch((error: Error) => {
+      throw new CardError(`${this.path} did not keep what was written: ${error.message}`);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#handle.close();
+  }
+}
+
+/** Ordinary I/O where direct I/O is refused, at opening or at the first read. */
+async function openDirect(path: string, flags: number): Promise<FileHandle> {
+  if (O_DIRECT !== 0) {
+    try {
+      return await open(path, flags | O_DIRECT, MODE);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error;
+    }
+  }
+  return open(path, flags, MODE);
+}
+
+function writeError(error: unknown, path: string, position: number): CardError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG') {
+    return new CardError(
+      `no space left for ${path} at byte ${position}: free some and run the same command again`,
+    );
+  }
+  return new CardError(`writing ${path} failed at byte ${position}: ${message}`);
+}
+
+/** The size that a file gets for `bytes` of content. */
+export function alignedSize(bytes: number): number {
+  return Math.ceil(bytes / TARGET_ALIGNMENT) * TARGET_ALIGNMENT;
+}
+
+/** Whether there is something at the path, and what. */
+export async function kindOf(path: string): Promise<'none' | 'file' | 'device' | 'other'> {
+  try {
+    const found = await stat(path);
+    if (found.isFile()) return 'file';
+    // /dev/rdiskN of macOS is a character device.
+    return found.isBlockDevice() || (found.isCharacterDevice() && /^\/dev\/rdisk\d+$/.test(path))
+      ? 'device'
+      : 'other';
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'none';
+    throw error;
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * From the path that a person named to a target that may be written: checks everything that can be checked before
+ * the first byte, tells file and disk apart, and refuses what is too small.
+ */
+
+import { open, realpath, statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { platform } from 'node:process';
+import { CardError } from '../card-error.js';
+import { alignedSize, DirectFile, kindOf } from './direct-file.js';
+import type { DiskFacts, DiskProbe } from './disk-facts.js';
+import { type Consent, judgeDisk } from './judge-disk.js';
+import { linuxDisk } from './linux-disks.js';
+import { macDisk } from './mac-disks.js';
+import type { Target } from './target.js';
+import { HEAD_BYTES, isMarked } from './unfinished-mark.js';
+
+export interface TargetOptions {
+  readonly path: string;
+  /** Size of a file, to give it room; that of the image unless given. */
+  readonly size?: number | undefined;
+  readonly consent: Consent;
+  readonly probe?: DiskProbe;
+}
+
+/** A target that was checked and not touched yet. */
+export interface CheckedTarget {
+  readonly path: string;
+  /** Opens it for a card of `bytes`; this is where a file is made. */
+  open(bytes: number): Promise<Target>;
+  /** Throws a CardError when a card of `bytes` does not fit. */
+  requireSpace(bytes: number): Promise<void>;
+}
+
+export async function checkTarget(options: TargetOptions): Promise<CheckedTarget> {
+  const kind = await kindOf(options.path);
+  if (kind === 'other')
+    throw new CardError(`${options.path} is neither a file nor a disk; name a new file or a disk`);
+  if (kind === 'device') return checkedDisk(options);
+  if (options.path.startsWith('/dev/') && !options.path.startsWith('/dev/shm/')) {
+    throw new CardError(`there is no disk ${options.path}: is the card in the reader?`);
+  }
+  return checkedFile(options, kind === 'file');
+}
+
+async function checkedDisk({
+  path,
+  size,
+  consent,
+  probe = probeOf(),
+}: TargetOptions): Promise<CheckedTarget> {
+  if (size !== undefined) throw new CardError(`--size is for files; ${path} is a disk`);
+  // By its real name: /dev/disk/by-id/… is a link.
+  const disk = await probe(await realpath(path));
+  judgeDisk({ ...disk, path }, consent);
+  return {
+    path,
+    requireSpace: async (bytes) => requireDiskSpace(disk, path, bytes),
+    open: () => DirectFile.openDevice({ path: disk.device, bytes: disk.bytes, shared: disk.uses.length > 0 }),
+  };
+}
+
+function requireDiskSpace(disk: DiskFacts, path: string, bytes: number): void {
+  if (disk.bytes >= bytes) return;
+  throw new CardError(
+    `${path} is too small: it has ${gigabytes(disk.bytes)}, the image needs ${gigabytes(bytes)} (${bytes - disk.bytes} bytes more); take a larger card`,
+  );
+}
+
+async function checkedFile({ path, size, consent }: TargetOptions, exists: boolean): Promise<CheckedTarget> {
+  const unfinished = exists && (await isUnfinished(path));
+  if (exists && !unfinished && !consent.force) {
+    throw new CardError(`${path} exists and is no unfinished card: remove it, or overwrite it with --force`);
+  }
+  const sizeFor = (bytes: number) => alignedSize(Math.max(bytes, size ?? 0));
+  return {
+    path,
+    async requireSpace(bytes) {
+      if (size !== undefined && size < bytes) {
+        throw new CardError(
+          `--size ${size}: too small, the image needs ${bytes} bytes (${bytes - size} more)`,
+        );
+      }
+      const directory = dirname(path);
+      const { bavail, bsize } = await statfs(directory).catch(() => {
+        throw new CardError(`cannot write ${path}: there is no directory ${directory}`);
+      });
+      // The file is sparse: how much it will take is only known to be more than nothing.
+      if (bavail * bsize === 0)
+        throw new CardError(`no space left in ${directory}: free some, or write elsewhere`);
+    },
+    open: (bytes) => DirectFile.openFile(path, sizeFor(bytes), unfinished),
+  };
+}
+
+async function isUnfinished(path: string): Promise<boolean> {
+  await using handle = await open(path, 'r');
+  const head = Buffer.alloc(HEAD_BYTES);
+  await handle.read(head, 0, head.length, 0);
+  return isMarked(head);
+}
+
+function probeOf(): DiskProbe {
+  if (platform === 'linux') return (path) => linuxDisk(path);
+  if (platform === 'darwin') return (path) => macDisk(path);
+  throw new CardError(`writing to a disk is not supported on ${platform}; flash to a file, and write that`);
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(2)} GB`;
+}
