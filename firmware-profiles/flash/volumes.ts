@@ -40,14 +40,21 @@ export async function partitionsOf(base: BaseImage, profile: FirmwareProfile): P
       `partition ${boot.number} of the image is no FAT, as profile ${name} says: is it an image for this board?`,
     );
   }
-  if (dialect !== 'direct') return boot === undefined ? {} : { boot };
-  const root = find(rootPartition, 'root file system');
-  if (root !== undefined && !(await isExt({ file: base.disk, offset: root.start }))) {
+  const isDirect = dialect === 'direct';
+  const root = isDirect
+    ? find(rootPartition, 'root file system')
+    : base.table.partitions.find(({ number }) => number === rootPartition);
+  const hasExt = root !== undefined && (await isExt({ file: base.disk, offset: root.start }));
+  if (isDirect && root !== undefined && !hasExt) {
     throw new CardError(
       `partition ${root.number} of the image is no ext4, as profile ${name} says: is it an image for this board?`,
     );
   }
-  return { ...(boot === undefined ? {} : { boot }), ...(root === undefined ? {} : { root }) };
+  // Other dialects only look at it, and do without.
+  return {
+    ...(boot === undefined ? {} : { boot }),
+    ...(root !== undefined && hasExt ? { root } : {}),
+  };
 }
 
 /** What the planner asks to know. */
@@ -63,6 +70,7 @@ export async function readFacts(
   };
   const boot = open('boot');
   const root = open('root');
+  const rootFacts = root && (await readRoot(root, wanted.root, profile.spec.boot.dialect === 'direct'));
   return {
     ...(boot === undefined
       ? {}
@@ -73,10 +81,22 @@ export async function readFacts(
             freeBytes: await boot.freeBytes(),
           },
         }),
-    ...(root === undefined
-      ? {}
-      : { root: { files: await readTexts(root, wanted.root), freeBytes: await root.freeBytes() } }),
+    ...(rootFacts === undefined ? {} : { root: rootFacts }),
   };
+}
+
+/** Where nothing is written to it, it need not be readable: debugfs may not be installed. */
+async function readRoot(
+  root: VolumeAccess,
+  paths: readonly string[],
+  needed: boolean,
+): Promise<CardFacts['root']> {
+  try {
+    return { files: await readTexts(root, paths), freeBytes: await root.freeBytes() };
+  } catch (error) {
+    if (needed || !(error instanceof CardError)) throw error;
+    return undefined;
+  }
 }
 
 export interface CustomiseOptions {
