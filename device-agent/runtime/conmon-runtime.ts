@@ -152,13 +152,14 @@ export class ConmonRuntime implements Runtime {
       const state = await observer.state(id);
       if (state === undefined) throw notFound(id);
       if (state.status === 'running' || state.status === 'exited') return;
-      try {
-        await oci.start(id);
-      } catch (error) {
-        throw new RuntimeError('RunContainerError', messageOf(error), error);
+      using _starting = observer.starting(id);
+      const failure = await rejection(oci.start(id));
+      if (failure === undefined) {
+        await files.markStarted(id, options.clock.now());
+        return;
       }
-      await files.markStarted(id, options.clock.now());
-      observer.notify(id);
+      await files.markStartError(id, messageOf(failure));
+      throw new RuntimeError('RunContainerError', messageOf(failure), failure);
     });
   }
 
@@ -283,6 +284,15 @@ export class ConmonRuntime implements Runtime {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#parts.observer[Symbol.dispose]();
     await this.#parts.cgroups.removeIfEmpty();
+  }
+}
+
+async function rejection(work: Promise<void>): Promise<unknown> {
+  try {
+    await work;
+    return undefined;
+  } catch (error) {
+    return error;
   }
 }
 

@@ -36,6 +36,8 @@ export class ContainerObserver implements Disposable {
   readonly #records = new Map<string, ContainerRecord>();
   readonly #alive = new Map<string, { readonly pid: number; readonly start: string }>();
   readonly #startedAt = new Map<string, number>();
+  /** Containers of which the start is not on record yet, for good or ill; an end waits for that. */
+  readonly #starting = new Set<string>();
   /** Exits that subscribers know of. */
   readonly #announced = new Set<string>();
   #watcher: FSWatcher | undefined;
@@ -66,6 +68,17 @@ export class ContainerObserver implements Disposable {
 
   notify(id: string): void {
     for (const changed of this.#subscribers) changed(id);
+  }
+
+  /** To be held from before a start until it, or its failure, is on record; subscribers hear of it then. */
+  starting(id: string): Disposable {
+    this.#starting.add(id);
+    const over = () => {
+      this.#starting.delete(id);
+      this.notify(id);
+      void this.#inspect(id);
+    };
+    return { [Symbol.dispose]: over };
   }
 
   /** The container is being removed; its name may be used again. */
@@ -133,6 +146,8 @@ export class ContainerObserver implements Disposable {
     const { files } = this.#options;
     const known = this.#exited.get(record.id);
     if (known !== undefined) return known;
+    // Before anything is read: a start that ends in between would leave the end without its beginning.
+    const starting = this.#starting.has(record.id);
     // The process first: one that ends in between leaves its exit file for the second look.
     const pid = await this.processOf(record);
     const exit = pid === undefined ? await files.exit(record.id) : undefined;
@@ -144,6 +159,7 @@ export class ContainerObserver implements Disposable {
       oomKilled: false,
       ...(startedAt === undefined ? {} : { startedAt }),
     };
+    if (exit !== undefined && starting) return { ...base, status: 'running' };
     if (exit !== undefined) return this.#exitedState(record, base, exit);
     if (pid !== undefined) {
       if (startedAt !== undefined) return { ...base, status: 'running', pid };
@@ -156,6 +172,7 @@ export class ContainerObserver implements Disposable {
       return { ...base, status: startedAt === undefined ? 'created' : 'running' };
     }
     const late = await files.exit(record.id);
+    if (late !== undefined && starting) return { ...base, status: 'running' };
     if (late !== undefined) return this.#exitedState(record, base, late);
     if (startedAt === undefined) return { ...base, status: 'unknown' };
     await files.writeExit(record.id, LOST_EXIT_CODE);
@@ -187,8 +204,10 @@ export class ContainerObserver implements Disposable {
       oom = true;
       await files.markOom(record.id);
     }
+    const startError = base.startedAt === undefined ? await files.startError(record.id) : undefined;
     const state: ContainerState = {
       ...base,
+      ...(startError === undefined ? {} : { startError }),
       status: 'exited',
       exitCode: exit.code,
       finishedAt: Math.max(exit.finishedAt, base.startedAt ?? base.createdAt),

@@ -5,6 +5,7 @@
  *     containers/<id>/record.json   who the container is; written before anything is started
  *     containers/<id>/config.json   OCI configuration (the bundle); `pid`, `conmon.pid`, `ctl` come from conmon
  *     containers/<id>/started       milliseconds at which start succeeded
+ *     containers/<id>/start-error   why the last start failed; means nothing once there is `started`
  *     exits/<id>                    exit code, written by conmon; its time is the time of the exit
  *     persist/<id>/oom              present when the kernel killed a process for lack of memory
  *     oci/                          state of crun or runc
@@ -79,6 +80,14 @@ export class RunFiles {
 
   async markStarted(id: string, at: number): Promise<void> {
     await this.#mark(join(this.bundle(id), 'started'), String(at));
+  }
+
+  async startError(id: string): Promise<string | undefined> {
+    return await orMissing(readFile(join(this.bundle(id), 'start-error'), 'utf8'));
+  }
+
+  async markStartError(id: string, message: string): Promise<void> {
+    await this.#mark(join(this.bundle(id), 'start-error'), message);
   }
 
   async exit(id: string): Promise<{ code: number; finishedAt: number } | undefined> {

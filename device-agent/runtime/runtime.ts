@@ -66,6 +66,8 @@ export interface ContainerState {
   readonly finishedAt?: number;
   readonly exitCode?: number;
   readonly oomKilled: boolean;
+  /** Why starting failed, of a container that ended without having been started. */
+  readonly startError?: string;
 }
 
 export interface ContainerUsage {

@@ -13,24 +13,22 @@ const MAX_TERMINATION_MESSAGE_BYTES = 4096;
 /** Most bytes and lines of a log that stand in for one. */
 const MAX_FALLBACK_LOG_BYTES = 2048;
 const MAX_FALLBACK_LOG_LINES = 80;
-/** Exit codes of a process that could not be executed, not found, or set up. */
-const CANNOT_EXECUTE: ReadonlySet<number> = new Set([126, 127, 128]);
 
 function terminationReason(state: ContainerState): string {
   if (state.oomKilled) return 'OOMKilled';
-  if (state.exitCode === 0) return 'Completed';
-  // A short run can be over before its start is on record: only a shell's codes for what cannot be executed tell.
-  const neverRan = state.startedAt === undefined && CANNOT_EXECUTE.has(state.exitCode ?? 0);
-  return neverRan ? 'ContainerCannotRun' : 'Error';
+  // An exit code tells nothing here: programs themselves end with 126, 127 and 128.
+  if (state.startError !== undefined) return 'ContainerCannotRun';
+  return state.exitCode === 0 ? 'Completed' : 'Error';
 }
 
 /** The end of an exited container. An exit code that nobody learned is 137, with a reason that says so. */
 export function terminationOf(state: ContainerState, message: string | undefined): Termination {
   const unknown = state.exitCode === undefined && !state.oomKilled;
+  const said = message === undefined || message === '' ? state.startError : message;
   return {
     exitCode: state.exitCode ?? 137,
     reason: unknown ? 'ContainerStatusUnknown' : terminationReason(state),
-    ...(message !== undefined && message !== '' && { message }),
+    ...(said !== undefined && { message: said }),
     ...(state.startedAt !== undefined && { startedAt: state.startedAt }),
     ...(state.finishedAt !== undefined && { finishedAt: state.finishedAt }),
     containerId: state.id,

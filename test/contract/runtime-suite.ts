@@ -70,6 +70,22 @@ export function runtimeSuite(
     assert.equal((await exited(containerId(spec.key))).exitCode, 42);
   });
 
+  check(
+    'codes by which shells tell that they cannot execute are a program’s own too',
+    async ({ runtime, endsWith, exited }, podUid) => {
+      for (const exitCode of [126, 127, 128]) {
+        const spec = endsWith(podUid, exitCode);
+        const id = containerId(spec.key);
+        await runtime.create(spec);
+        await runtime.start(id);
+        const state = await exited(id);
+        assert.deepEqual([state.exitCode, state.startError], [exitCode, undefined]);
+        assert.ok(state.startedAt !== undefined);
+        await runtime.delete(id);
+      }
+    },
+  );
+
   check('every operation may be repeated', async ({ runtime, forever, exited }, podUid) => {
     const spec = forever(podUid);
     const id = containerId(spec.key);

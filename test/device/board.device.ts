@@ -169,6 +169,23 @@ describe('an arm64 board with cgroup v2', { skip: whyNoLab() ?? false }, () => {
     assert.match(await inPod('steady', `nc -w 20 10.0.2.2 ${port} </dev/null && echo reached`), /reached/);
   });
 
+  test('a port of the board leads to a pod, though its kernel lacks nft_nat and marks', async () => {
+    const server = shell('echo by the port > /tmp/index.html; httpd -f -p 80 -h /tmp', {
+      ports: [{ containerPort: 80, hostPort: 8081 }],
+    });
+    await lab.kubectl.apply(podManifest('ported', server, ON_DEVICE));
+    await ready('ported');
+    for (const address of ['127.0.0.1', '10.0.2.15', '10.88.0.1']) {
+      const asked = `wget -q -O - http://${address}:8081/`;
+      assert.match(await lab.guest.output(`busybox ${asked}`, SLOW_MS), /by the port/, address);
+      if (address === '127.0.0.1') continue;
+      for (const name of ['steady', 'ported'])
+        assert.match(await inPod(name, asked), /by the port/, `${name} by ${address}`);
+    }
+    await lab.kubectl.run(['delete', 'pod', 'ported', '--timeout=60s'], { timeoutMs: SLOW_MS });
+    assert.notEqual((await lab.guest.run('busybox wget -q -O - http://127.0.0.1:8081/')).code, 0);
+  });
+
   test('limits stand in the files of cgroup v2', async () => {
     const container = shell(FOREVER, {
       resources: { limits: { cpu: '200m', memory: '24Mi' }, requests: { cpu: '100m', memory: '16Mi' } },

@@ -231,11 +231,16 @@ for (const { name, change, exitCode, reason } of REASONS)
     assert.deepEqual([end.exitCode, end.reason], [exitCode, reason]);
   });
 
-test('a container that never started could not run', () => {
+test('a container could not run when starting it failed, whatever its exit code', () => {
   const { startedAt: _never, ...state } = STATE;
-  assert.equal(terminationOf({ ...state, exitCode: 127 }, undefined).reason, 'ContainerCannotRun');
-  const brief = terminationOf({ ...state, exitCode: 0 }, undefined);
-  assert.equal(brief.reason, 'Completed', 'over before its start was recorded');
+  for (const exitCode of [0, 1, 127, 137]) {
+    const end = terminationOf({ ...state, exitCode, startError: 'exec format error' }, undefined);
+    assert.deepEqual([end.reason, end.message], ['ContainerCannotRun', 'exec format error']);
+  }
+  // Over, and the agent killed, before its start was on record.
+  assert.equal(terminationOf({ ...state, exitCode: 0 }, undefined).reason, 'Completed');
+  for (const exitCode of [1, 126, 127, 128])
+    assert.equal(terminationOf({ ...state, exitCode }, undefined).reason, 'Error', String(exitCode));
 });
 
 const RESOURCES = { cpu: '1', memory: '64Mi' };

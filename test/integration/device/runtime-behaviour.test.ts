@@ -4,13 +4,17 @@ import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
 import { systemClock } from '#device-agent/lib/system-clock.js';
-import { RuntimeError } from '#device-agent/runtime/runtime.js';
+import { createRuntime } from '#device-agent/runtime/create-runtime.js';
+import { findProgram } from '#device-agent/runtime/oci-runtime.js';
+import { type ContainerState, containerId, RuntimeError } from '#device-agent/runtime/runtime.js';
+import { terminationOf } from '#device-agent/status/termination.js';
 import {
   containersMissing,
   type RuntimeFixture,
   runtimeFixture,
   type SpecChange,
 } from '#test/helpers/device-runtime.js';
+import { tempDir } from '#test/helpers/temp-dir.js';
 
 const skip = containersMissing() ?? false;
 
@@ -47,6 +51,51 @@ test('a container that promised not to be root is refused as root', { skip }, as
     return true;
   });
   assert.deepEqual(await fixture.runtime.list(), []);
+});
+
+/** An OCI runtime that does something else when it is told to start container `$id`. */
+async function runcThatStarts(fixtureRoot: string, script: string): Promise<string> {
+  const path = join(fixtureRoot, 'runc');
+  const real = await findProgram('runc');
+  const text = `#!/bin/sh
+for id; do :; done
+case " $* " in *" start "*) ${script} ;; esac
+exec ${real} "$@"
+`;
+  await writeFile(path, text, { mode: 0o755 });
+  return path;
+}
+
+test('a container of which the start failed could not run, whatever its exit code', { skip }, async (t) => {
+  const directory = await tempDir(t);
+  const stops = `${await findProgram('runc')} --root "$2" kill "$id" KILL; echo refused by the kernel >&2; exit 1`;
+  await using fixture = await runtimeFixture({ ociRuntime: await runcThatStarts(directory, stops) });
+  const spec = fixture.spec(['sleep', '1000']);
+  const id = containerId(spec.key);
+  await assert.rejects(fixture.run(spec), /refused by the kernel/);
+  const state = await fixture.exited(id);
+  assert.match(state.startError ?? '', /refused by the kernel/);
+  assert.equal(state.startedAt, undefined);
+  assert.equal(terminationOf(state, undefined).reason, 'ContainerCannotRun');
+  // Read again by another agent.
+  const again = await createRuntime(fixture.options);
+  assert.match((await again.list())[0]?.startError ?? '', /refused by the kernel/);
+  await again[Symbol.asyncDispose]();
+});
+
+test('a run that is over before the runtime has said so was started all the same', { skip }, async (t) => {
+  const directory = await tempDir(t);
+  const slow = `${await findProgram('runc')} "$@"; sleep 1; exit 0`;
+  await using fixture = await runtimeFixture({ ociRuntime: await runcThatStarts(directory, slow) });
+  const seen: ContainerState[] = [];
+  using _ = fixture.runtime.subscribe(async () => {
+    seen.push(...(await fixture.runtime.list()));
+  });
+  const spec = fixture.spec(['sh', '-c', 'exit 127']);
+  const state = await fixture.exited(await fixture.run(spec));
+  assert.ok(state.startedAt !== undefined);
+  assert.equal(terminationOf(state, undefined).reason, 'Error');
+  for (const { status, startedAt } of seen) assert.ok(status !== 'exited' || startedAt !== undefined);
 });
 
 test('a command that the image lacks is CreateContainerError in the runtime’s words', { skip }, async () => {
