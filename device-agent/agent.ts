@@ -20,6 +20,7 @@ import type { AgentConfig } from './config.js';
 import { DesiredStore } from './desired/desired-store.js';
 import { PodRecords } from './desired/pod-records.js';
 import { boardProfile } from './firmware/board-profile.js';
+import { refusing, type Updates } from './firmware/update/updates.js';
 import { PodPaths } from './lib/pod-paths.js';
 import { containersInOrder } from './lib/pod-types.js';
 import { createSealer, loadOrCreateKey } from './lib/seal.js';
@@ -49,6 +50,8 @@ export interface AgentOptions {
   readonly random: () => number;
   readonly logger: Logger;
   readonly parts: DeviceParts;
+  /** How this agent is updated; not at all unless given. `changed`: there is something new to report. */
+  readonly updates?: (changed: () => void) => Promise<Updates>;
   /** Starts the link once there is something to say in a hello. */
   readonly connect: (hello: () => Promise<HelloFacts>) => Promise<Link>;
 }
@@ -130,9 +133,14 @@ async function build(
       profile: board.name,
       labels: { ...config.labels },
       node: facts,
+      update: updates.report(),
       has: Object.fromEntries(desired.revisions()),
     };
   };
+  // Its state may change before there is a reporter; the hello tells it then.
+  let nodeReporter: NodeReporter | undefined;
+  const openUpdates = options.updates ?? (async () => refusing('this agent has no updates', () => undefined));
+  const updates = stack.use(await openUpdates(() => void nodeReporter?.run()));
   const link = stack.use(await options.connect(hello));
   link.setCadenceClass(cadenceOf(desired));
 
@@ -185,24 +193,29 @@ async function build(
   const pods = new PodDirectory({ desired, records, observer, paths });
   stack.use(registerStreams(link.streams, { pods, runtime, network, clock }));
   link.onCommand(async (command) => {
-    logger.warn({ kind: command.kind }, 'this agent does not carry out this command');
+    if (command.kind === 'update-agent') updates.offer(command);
+    else if (command.kind === 'withdraw-update') updates.withdraw(command.offer);
+    else logger.warn({ kind: command.kind }, 'this agent does not carry out this command');
   });
   stack.use(releaseHeldBack(link, desired, created, clock));
   await created.start();
   link.onAssignment((assignment) => created.accept(assignment));
 
-  const nodeReporter = stack.use(
+  const reportsNode = stack.use(
     new NodeReporter({
       facts: readFacts,
       pressure: () => readPressure(dataDir),
       images,
       imagesInUse: () => imagesInUse(desired),
+      update: () => updates.report(),
       send: (report) => link.reportNode(report),
       clock,
       logger,
     }),
   );
-  await nodeReporter.run();
+  nodeReporter = reportsNode;
+  await reportsNode.run();
+  stack.use(updates.watch(link));
   stack.use(
     new Sampler({
       runtime,
@@ -215,7 +228,7 @@ async function build(
       logger,
     }),
   );
-  stack.use(watchHardware(config, nodeReporter, clock, logger));
+  stack.use(watchHardware(config, reportsNode, clock, logger));
   return make(created, desired, link);
 }
 

@@ -35,6 +35,8 @@ export interface AgentConfig {
   readonly logLevel: string;
   readonly color: boolean;
   readonly stopPodsOnExit: boolean;
+  /** The launcher's directory and the release that it started; undefined when it was not the launcher. */
+  readonly install: { readonly directory: string; readonly release: string } | undefined;
   /** Only take down what runs here, and end. */
   readonly tearDown: boolean;
   readonly exitWithParent: boolean;
@@ -68,6 +70,10 @@ const OPTIONS = {
   'profile-file': {
     type: 'string',
     meaning: 'FILE with a firmware profile that does not come with the agent',
+  },
+  'install-dir': {
+    type: 'string',
+    meaning: 'DIR of the launcher and the releases, set by the launcher (/opt/covey)',
   },
   'log-level': { type: 'string', meaning: `one of ${LEVELS.join(' ')} (default info)` },
   hollow: { type: 'boolean', meaning: 'only pretend to run containers' },
@@ -141,6 +147,7 @@ export function parseConfig(
     logLevel,
     color: values['no-color'] !== true && env['NO_COLOR'] === undefined,
     stopPodsOnExit: values['stop-pods-on-exit'] === true,
+    install: installation(text('install-dir'), env['COVEY_RELEASE']),
     tearDown: values['tear-down'] === true,
     exitWithParent: values['exit-with-parent'] === true,
   };
@@ -182,6 +189,13 @@ function joinConfig(
     );
   const trust = ca === undefined ? { fingerprint: fingerprint ?? '' } : { ca: readCa(ca) };
   return { hub, tokenFile, trust };
+}
+
+/** Both come from the launcher: without it nobody starts the release that an update leads to. */
+function installation(directory: string | undefined, release: string | undefined): AgentConfig['install'] {
+  return directory === undefined || release === undefined || release === ''
+    ? undefined
+    : { directory: resolve(directory), release };
 }
 
 function readCa(path: string): string {

@@ -87,7 +87,7 @@ async function realParts({ config, identity, clock, logger, random }: PartsOptio
 }
 
 /** The hub's own registry is reached at the hub with the device's certificate; others as the world does. */
-function registryEndpoint(
+export function registryEndpoint(
   host: string,
   config: Pick<AgentConfig, 'plainRegistries'>,
   identity: DeviceIdentity,

@@ -8,6 +8,7 @@ import { AsyncStack } from '#protocol/lib/disposable-stack.js';
 import type { Logger } from '#protocol/lib/logger.js';
 import { Agent } from './agent.js';
 import { type AgentConfig, helpText, parseConfig, UsageError } from './config.js';
+import { noteFailure, openUpdates, releaseArchitecture } from './firmware/update/updates.js';
 import { createLogger } from './lib/logger.js';
 import { makePrivateDirectory } from './lib/state-dir.js';
 import { systemClock } from './lib/system-clock.js';
@@ -15,29 +16,45 @@ import { type DeviceIdentity, loadIdentity } from './link/identity.js';
 import { startLink } from './link/start.js';
 import { HeapTrimmer, processHeap } from './metrics/heap-trimmer.js';
 import { Observer } from './observe/observer.js';
-import { createParts } from './parts.js';
+import { createParts, registryEndpoint } from './parts.js';
 import { tearDownDevice } from './teardown.js';
-import { AGENT_VERSION } from './version.js';
+import { AGENT_VERSION, agentVersion } from './version.js';
 
 /** What is still open after this long is not waited for. */
 const STOP_LIMIT_MS = 10_000;
 
-async function run(config: AgentConfig, logger: Logger, stop: AbortSignal): Promise<void> {
+async function run(config: AgentConfig, logger: Logger, stopper: AbortController): Promise<void> {
+  const stop = stopper.signal;
   await makePrivateDirectory(config.dataDir);
-  const identity = await identify(config, logger, stop);
+  let identity = await identify(config, logger, stop);
   const { random } = Math;
   const parts = await createParts({ config, identity: () => identity, clock: systemClock, logger, random });
   const agent = await Agent.start({
     config,
-    agentVersion: AGENT_VERSION,
+    agentVersion: agentVersion(config.install?.release),
     clock: systemClock,
     kernelClock: () => Number(process.hrtime.bigint() / 1_000_000n),
     random,
     logger,
     parts,
+    updates: (changed) =>
+      openUpdates({
+        config,
+        identity: () => identity,
+        architecture: releaseArchitecture(config),
+        registries: (host) => registryEndpoint(host, config, identity),
+        clock: systemClock,
+        random,
+        logger: logger.child({ part: 'update' }),
+        changed,
+        restart: () => stopper.abort(new Error('restarting as another release')),
+      }),
     connect: (hello) =>
       startLink({
         identity,
+        identityReplaced: (replaced) => {
+          identity = replaced;
+        },
         dataDir: config.dataDir,
         hello,
         clock: systemClock,
@@ -131,10 +148,11 @@ export async function runProcess(): Promise<number> {
   const alive = setInterval(() => undefined, 2 ** 30);
   try {
     if (config.tearDown) await tearDown(config, logger);
-    else await run(config, logger, stop.signal);
+    else await run(config, logger, stop);
     return 0;
   } catch (error) {
     if (stop.signal.aborted && error === stop.signal.reason) return 0;
+    await noteFailure(config, error);
     if (error instanceof UsageError) {
       process.stderr.write(`covey agent: ${error.message}\n`);
       return 2;

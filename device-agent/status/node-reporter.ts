@@ -5,6 +5,7 @@
 import type { NodeStatus } from '#protocol/core/v1/node.js';
 import type { Clock, Timer } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
+import type { AgentUpdate } from '#protocol/link/agent-update.js';
 import type { NodeFacts } from '#protocol/link/hello.js';
 import type { Inventory, NodeReport } from '#protocol/link/node-report.js';
 import type { ImageStore } from '../images/image-store.js';
@@ -26,6 +27,7 @@ export interface NodeReporterOptions {
   readonly images: Pick<ImageStore, 'list' | 'collectGarbage'>;
   /** References of the images that pods of this device want. */
   readonly imagesInUse: () => ReadonlySet<string>;
+  readonly update: () => AgentUpdate;
   readonly send: (report: NodeReport) => void;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -69,6 +71,7 @@ export class NodeReporter implements Disposable {
     const report: NodeReport = {
       status: { ...(await facts()), conditions: this.#conditions, images: nodeImages(await images.list()) },
       ...(this.#inventory !== undefined && { inventory: this.#inventory }),
+      update: this.#options.update(),
     };
     const told = JSON.stringify(report, (key, value) => (key === 'lastHeartbeatTime' ? undefined : value));
     if (told === this.#told) return;

@@ -3,7 +3,6 @@
  * signature is made over. An offer stands for one session; a device that already knows its end answers with that.
  */
 import { z } from 'zod';
-import type { AgentArtifact } from '../fleet/v1alpha1/agent-release.js';
 
 /** Downloading and Installing can still be called off; on trial the agent proves itself or the device goes back. */
 export const UPDATE_STATES = ['Downloading', 'Installing', 'OnTrial', 'Updated', 'Failed'] as const;
@@ -49,10 +48,19 @@ export const updateOfferSchema = z.object({
 });
 export type UpdateOffer = z.infer<typeof updateOfferSchema>;
 
+/** What is said of an archive besides its signature. */
+export interface SignedArtifact {
+  /** In OCI's words. */
+  readonly architecture: string;
+  readonly digest: string;
+  readonly sizeBytes: number;
+  readonly unpackedBytes: number;
+}
+
 /** What is signed. A signature is good for one version on one architecture, and for nothing else made by the key. */
 export function releaseStatement(
   version: string,
-  { architecture, digest, sizeBytes, unpackedBytes }: Omit<AgentArtifact, 'signature'>,
+  { architecture, digest, sizeBytes, unpackedBytes }: SignedArtifact,
 ): string {
   return `covey agent release v1\n${version}\n${architecture}\n${sizeBytes}\n${unpackedBytes}\n${digest}\n`;
 }

@@ -53,6 +53,7 @@ function setUp() {
       },
     },
     imagesInUse: () => new Set(['app:1']),
+    update: () => ({ hasKey: false }),
     send: (report) => sent.push(report),
     clock,
     logger: silentLogger,
