@@ -74,14 +74,14 @@ check_kernel() {
   modprobe -q overlay 2>/dev/null
   grep -q overlay "$ROOT/proc/filesystems" ||
     found overlay error 'the kernel has no overlayfs, which images need: take the image that the profile names'
-  for module in bridge veth br_netfilter nf_tables; do
+  for module in bridge veth nf_tables; do
     modprobe -q "$module" 2>/dev/null || [ -d "$ROOT/sys/module/$module" ] ||
       grep -q "/$module\.ko" "$ROOT/lib/modules/$(uname -r)/modules.builtin" 2>/dev/null || missing="${missing:-}$module "
   done
   [ -z "${missing:-}" ] ||
     found network-modules error "the kernel lacks ${missing}which the network of pods needs: is /lib/modules/$(uname -r) there?"
-  if command -v iptables >/dev/null && ! iptables -w 5 -t nat -S >/dev/null 2>&1; then
-    found network-modules error 'iptables cannot read its nat table: the kernel lacks nf_tables or nft_compat'
+  if command -v nft >/dev/null && ! nft list tables >/dev/null 2>&1; then
+    found network-modules error 'nft cannot speak to the kernel: it lacks nf_tables, or its modules are of another version'
   fi
 }
 

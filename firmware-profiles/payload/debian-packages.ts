@@ -1,0 +1,118 @@
+/**
+ * The Debian packages for arm64 that running containers needs and that a board's system may lack, with their
+ * dependencies down to what every Debian system has. apt downloads and checks them in a directory of its own:
+ * without root, and without touching this machine's packages. First boot installs those that are missing.
+ */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CardError } from '../card-error.js';
+import { command } from './command.js';
+
+/** What the agent runs (device-agent/runtime, device-agent/network), and sfdisk for the first boot. */
+export const BOARD_PACKAGES = [
+  'conmon',
+  'crun',
+  'containernetworking-plugins',
+  'nftables',
+  'conntrack',
+  'iproute2',
+  'fdisk',
+];
+/** What every system that Covey is flashed to has, besides what Debian requires of all. */
+const ASSUMED = ['apt', 'systemd', 'systemd-sysv', 'udev', 'dbus'];
+
+const NO_APT =
+  'Debian packages for the board are downloaded by apt, which is not on this machine: build the payload on Debian, ' +
+  'Ubuntu or Raspberry Pi OS (covey flash does it) and give it here with --payload FILE';
+
+export interface DebianOptions {
+  readonly cache: string;
+  /** Release of Debian: bookworm, trixie. */
+  readonly suite: string;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Paths of the packages, sorted by name. */
+export async function debianPackages({ cache, suite, signal }: DebianOptions): Promise<readonly string[]> {
+  const state = join(cache, `apt-${suite}`);
+  const archives = join(state, 'archives');
+  await mkdir(join(state, 'lists/partial'), { recursive: true });
+  await mkdir(join(archives, 'partial'), { recursive: true });
+  const status = join(state, 'status');
+  const sources = await sourcesFor(suite, state, signal);
+  const apt = (tool: 'apt-get' | 'apt-cache', ...args: readonly string[]) =>
+    command(
+      tool,
+      [
+        ...['-q', '-o', 'APT::Architecture=arm64', '-o', 'APT::Architectures=arm64'],
+        ...['-o', `Dir::State=${state}`, '-o', `Dir::State::status=${status}`, '-o', `Dir::Cache=${state}`],
+        ...['-o', 'Debug::NoLocking=1', '-o', 'APT::Sandbox::User=', ...sources, ...args],
+      ],
+      { missing: NO_APT, signal },
+    );
+  await writeFile(status, '');
+  await apt('apt-get', 'update');
+  await writeFile(status, await assumedStatus(apt));
+  const install = ['-y', '--no-install-recommends', 'install', ...BOARD_PACKAGES];
+  await apt('apt-get', '--download-only', ...install);
+  // Told by a simulation, which names those too that were downloaded before.
+  const simulated = await apt('apt-get', '--simulate', ...install);
+  const names = [...simulated.matchAll(/^Inst (\S+) \((\S+) .*\[(\S+)\]\)/gm)].map(
+    ([, name = '', version = '', architecture = '']) =>
+      `${name}_${version.replaceAll(':', '%3a')}_${architecture}.deb`,
+  );
+  if (names.length === 0) throw new CardError(`apt found no packages for arm64 in ${suite}`);
+  return names.sort().map((name) => join(archives, name));
+}
+
+/** dpkg's records of a system that has what is assumed, and nothing else. */
+async function assumedStatus(
+  apt: (tool: 'apt-get' | 'apt-cache', ...args: readonly string[]) => Promise<string>,
+): Promise<string> {
+  const simulated = await apt(
+    ...(['apt-get', '--simulate', '-y', '--no-install-recommends', 'install'] as const),
+    ...['?essential', '?priority(required)', ...ASSUMED],
+  );
+  const names = [...simulated.matchAll(/^Inst (\S+) \((\S+) /gm)].map(
+    ([, name, version]) => `${name}=${version}`,
+  );
+  const records = await apt('apt-cache', 'show', ...names);
+  return records.replace(/^Package: .*$/gm, '$&\nStatus: install ok installed');
+}
+
+/** Options by which apt looks at the suite: this machine's own sources, or the same mirror's other release. */
+async function sourcesFor(
+  suite: string,
+  state: string,
+  signal: AbortSignal | undefined,
+): Promise<readonly string[]> {
+  const system = await readFile('/etc/os-release', 'utf8').catch(() => '');
+  if (system.includes(`VERSION_CODENAME=${suite}\n`) && /^ID=debian$/m.test(system)) return [];
+  const targets = await command(
+    'apt-get',
+    ['indextargets', '--format', '$(REPO_URI) $(RELEASE)', 'Created-By: Packages'],
+    { missing: NO_APT, signal },
+  );
+  const mirrors = new Map<string, string>();
+  for (const line of targets.split('\n')) {
+    const [address = '', release = ''] = line.split(' ');
+    if (address.endsWith('/debian/')) mirrors.set(suite, address);
+    else if (release.endsWith('-security')) mirrors.set(`${suite}-security`, address);
+  }
+  if (!mirrors.has(suite)) {
+    throw new CardError(
+      `this machine's apt knows no mirror of Debian, from which the packages for ${suite} come: build the payload on Debian and give it here with --payload FILE`,
+    );
+  }
+  const list = join(state, 'sources.list');
+  await writeFile(
+    list,
+    [...mirrors]
+      .map(
+        ([release, address]) =>
+          `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${address} ${release} main\n`,
+      )
+      .join(''),
+  );
+  return ['-o', `Dir::Etc::SourceList=${list}`, '-o', 'Dir::Etc::SourceParts=/dev/null'];
+}

@@ -1,0 +1,30 @@
+/**
+ * Which release of Debian an image is of, from what can be read of it: the root file system's os-release, else the
+ * date that Raspberry Pi OS leaves on the boot partition.
+ */
+import type { TextFiles } from '../boot/dialect.js';
+
+export interface ImageFiles {
+  readonly boot?: { readonly files: TextFiles };
+  readonly root?: { readonly files: TextFiles };
+}
+
+/** First images of Raspberry Pi OS of each release, newest first. */
+const SINCE: readonly (readonly [date: string, suite: string])[] = [
+  ['2025-10-01', 'trixie'],
+  ['2023-10-10', 'bookworm'],
+  ['2021-10-30', 'bullseye'],
+];
+
+export const DEFAULT_SUITE = 'bookworm';
+
+/** `from` is for people: what the answer was taken from, or that it is assumed. */
+export function suiteOf({ boot, root }: ImageFiles): { readonly suite: string; readonly from: string } {
+  const [, named] =
+    /^VERSION_CODENAME="?([a-z]+)"?$/m.exec(root?.files.get('usr/lib/os-release') ?? '') ?? [];
+  if (named !== undefined) return { suite: named, from: 'os-release of the image' };
+  const [, date] = /reference (\d{4}-\d{2}-\d{2})/.exec(boot?.files.get('issue.txt') ?? '') ?? [];
+  const found = SINCE.find(([since]) => date !== undefined && date >= since);
+  if (found !== undefined) return { suite: found[1], from: `the date of the image, ${date}` };
+  return { suite: DEFAULT_SUITE, from: 'assumed; name another with --suite' };
+}
