@@ -21,6 +21,9 @@ import { DesiredStore } from './desired/desired-store.js';
 import { PodRecords } from './desired/pod-records.js';
 import { boardProfile } from './firmware/board-profile.js';
 import { refusing, type Updates } from './firmware/update/updates.js';
+import { openHardware } from './hardware/open-hardware.js';
+import { type HardwareSource, hardwareSource } from './hardware/source.js';
+import { HardwareWatch } from './hardware/watch.js';
 import { PodPaths } from './lib/pod-paths.js';
 import { containersInOrder } from './lib/pod-types.js';
 import { createSealer, loadOrCreateKey } from './lib/seal.js';
@@ -52,6 +55,8 @@ export interface AgentOptions {
   readonly parts: DeviceParts;
   /** How this agent is updated; not at all unless given. `changed`: there is something new to report. */
   readonly updates?: (changed: () => void) => Promise<Updates>;
+  /** The hardware for pods; what flags and profile say unless given. */
+  readonly hardware?: HardwareSource;
   /** Starts the link once there is something to say in a hello. */
   readonly connect: (hello: () => Promise<HelloFacts>) => Promise<Link>;
 }
@@ -114,6 +119,13 @@ async function build(
     );
 
   const board = await boardProfile({ flashedWith: config.profile, file: config.profileFile, logger });
+  const { hardware: claimed = {} } = config.claimed;
+  const source =
+    options.hardware ??
+    hardwareSource({ hollow: config.hollow, claimed, flags: config.hardware, profile: board.hardware });
+  const hardware = stack.use(
+    await openHardware(source, { dataDir, runtime, runRecords, clock, logger, desired }),
+  );
   const readFacts = () =>
     readNodeFacts({
       name: config.name,
@@ -122,6 +134,7 @@ async function build(
       runtimeVersion: runtime.version,
       claimed: config.claimed,
       ...(board.reserved !== undefined && { reserved: board.reserved }),
+      hardware: hardware.capacity(),
     });
   let facts = await readFacts();
   const hostIp = () => primaryAddress(config.claimed);
@@ -168,13 +181,14 @@ async function build(
     records,
     runRecords,
     paths,
+    hardware,
     clock,
     nodeFields: () => ({ nodeName: config.name, hostIp: hostIp(), allocatable: allocatableOf(facts) }),
   });
   const created = stack.use(
     new SyncLoop({
       runtime,
-      observe: { observer, records, runRecords, paths, clock },
+      observe: { observer, records, runRecords, paths, hardware, clock },
       desired,
       executor,
       reporter,
@@ -228,7 +242,14 @@ async function build(
       logger,
     }),
   );
-  stack.use(watchHardware(config, reportsNode, clock, logger));
+  stack.use(
+    hardware.onChange(() => {
+      created.wakeAll();
+      void reportsNode.run();
+    }),
+  );
+  if (source.changes) stack.use(new HardwareWatch({ scan: () => hardware.scan(), clock, logger }));
+  stack.use(watchInventory(config, reportsNode, clock, logger));
   return make(created, desired, link);
 }
 
@@ -279,7 +300,7 @@ function releaseHeldBack(link: Link, desired: DesiredStore, loop: SyncLoop, cloc
 const HARDWARE_AFTER_MS = 10_000;
 
 /** Looks once at what the board is and what is plugged in, well after the start, when pods are on their way. */
-function watchHardware(
+function watchInventory(
   config: AgentConfig,
   reporter: NodeReporter,
   clock: Clock,

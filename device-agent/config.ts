@@ -3,12 +3,12 @@ import { readFileSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { quantityToNumber } from '#protocol/meta/quantity.js';
+import { claimedHardware, parseHardware } from './hardware/flags.js';
+import type { HardwareOffer } from './hardware/unit.js';
+import { UsageError } from './lib/usage-error.js';
 import type { ClaimedFacts } from './observe/node-facts.js';
 
-/** The command line is wrong: exit code 2. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
+export { UsageError } from './lib/usage-error.js';
 
 export interface AgentConfig {
   /** Survives reboots. */
@@ -32,6 +32,8 @@ export interface AgentConfig {
   readonly profile: string;
   /** Path of one that does not come with the agent, or ''. */
   readonly profileFile: string;
+  /** Hardware for pods besides the profile's. */
+  readonly hardware: readonly HardwareOffer[];
   readonly logLevel: string;
   readonly color: boolean;
   readonly stopPodsOnExit: boolean;
@@ -75,12 +77,14 @@ const OPTIONS = {
     type: 'string',
     meaning: 'DIR of the launcher and the releases, set by the launcher (/opt/covey)',
   },
+  hardware: { type: 'string', meaning: 'RESOURCE=GLOB,… of device nodes that pods may ask for' },
   'log-level': { type: 'string', meaning: `one of ${LEVELS.join(' ')} (default info)` },
   hollow: { type: 'boolean', meaning: 'only pretend to run containers' },
   'claim-arch': { type: 'string', meaning: 'hollow: architecture to claim (arm64, amd64, arm)' },
   'claim-cpu': { type: 'string', meaning: 'hollow: cores to claim' },
   'claim-memory': { type: 'string', meaning: 'hollow: memory to claim (1Gi)' },
   'claim-pods': { type: 'string', meaning: 'hollow: number of pods to claim' },
+  'claim-hardware': { type: 'string', meaning: 'hollow: RESOURCE=NUMBER,… of hardware to claim' },
   address: { type: 'string', meaning: 'address of this device (default: found)' },
   'stop-pods-on-exit': {
     type: 'boolean',
@@ -144,6 +148,7 @@ export function parseConfig(
     plainRegistries: list(text('plain-registries')),
     profile: text('profile') ?? '',
     profileFile: text('profile-file') ?? '',
+    hardware: parseHardware(text('hardware')),
     logLevel,
     color: values['no-color'] !== true && env['NO_COLOR'] === undefined,
     stopPodsOnExit: values['stop-pods-on-exit'] === true,
@@ -212,12 +217,14 @@ function claimedFacts(text: (flag: keyof typeof OPTIONS) => string | undefined):
   const cpu = positive('claim-cpu', text('claim-cpu'), Number);
   const memoryBytes = positive('claim-memory', text('claim-memory'), quantityToNumber);
   const pods = positive('claim-pods', text('claim-pods'), Number);
+  const hardware = claimedHardware(text('claim-hardware'));
   return {
     ...(architecture !== undefined && { architecture }),
     ...(address !== undefined && { address }),
     ...(cpu !== undefined && { cpu }),
     ...(memoryBytes !== undefined && { memoryBytes }),
     ...(pods !== undefined && { pods }),
+    ...(Object.keys(hardware).length > 0 && { hardware }),
   };
 }
 

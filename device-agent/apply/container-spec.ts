@@ -6,7 +6,7 @@ import { SERVICE_ACCOUNT_MOUNT_PATH } from '#protocol/core/v1/well-known.js';
 import type { LocalImage } from '../images/image-store.js';
 import { findContainer } from '../lib/pod-types.js';
 import type { Sandbox } from '../network/network.js';
-import type { ContainerKey, ContainerSpec, Mount } from '../runtime/runtime.js';
+import type { ContainerDevice, ContainerKey, ContainerSpec, Mount } from '../runtime/runtime.js';
 import { SERVICE_ACCOUNT_VOLUME } from '../volumes/volumes.js';
 import { ContainerConfigError } from './env.js';
 import { expand } from './expansion.js';
@@ -20,6 +20,7 @@ export interface ContainerSpecInput {
   readonly rootfs: string;
   readonly env: ReadonlyMap<string, string>;
   readonly mounts: readonly Mount[];
+  readonly devices?: readonly ContainerDevice[] | undefined;
   readonly logPath: string;
 }
 
@@ -38,6 +39,7 @@ export function containerSpec(input: ContainerSpecInput): ContainerSpec {
     imageUser: image.config.user,
     rootfs: input.rootfs,
     mounts: input.mounts,
+    ...(input.devices !== undefined && { devices: input.devices }),
     namespaces: input.sandbox.namespaces,
     hostPid: pod.spec.hostPID === true,
     runsToEnd: findContainer(pod.spec, container.name)?.role === 'init',

@@ -19,6 +19,8 @@ export interface EnvInput {
   readonly fields: FieldContext;
   /** `NAME=value` lines of the image. */
   readonly imageEnv: readonly string[];
+  /** Where the container's hardware is; the pod's own variables may use these, and may replace them. */
+  readonly hardware?: ReadonlyMap<string, string>;
 }
 
 /** A name that the shell of a container can use; others in envFrom are left out, as kubelet does. */
@@ -26,7 +28,7 @@ const ENV_NAME = /^[-._a-zA-Z][-._a-zA-Z0-9]*$/;
 
 /** Name → value in order of definition. Throws ContainerConfigError. */
 export function buildEnv(input: EnvInput): ReadonlyMap<string, string> {
-  const own = new Map<string, string>();
+  const own = new Map<string, string>(input.hardware);
   for (const source of input.container.envFrom ?? []) addSource(own, source, input.resolved);
   for (const variable of input.container.env ?? []) {
     const value = variableValue(variable, own, input);

@@ -8,11 +8,13 @@ import { dirname } from 'node:path';
 import type { Clock } from '#protocol/lib/clock.js';
 import type { DesiredStore } from '../desired/desired-store.js';
 import type { PodRecords } from '../desired/pod-records.js';
+import type { Hardware } from '../hardware/hardware.js';
 import type { ImageStore } from '../images/image-store.js';
 import type { PodPaths } from '../lib/pod-paths.js';
 import { findContainer } from '../lib/pod-types.js';
 import type { Network } from '../network/network.js';
 import type { RunRecords } from '../observe/run-records.js';
+import { ADMISSION_ERROR } from '../plan/hardware.js';
 import type { Step, StepAction } from '../plan/step.js';
 import { containerId, type Runtime } from '../runtime/runtime.js';
 import type { Volumes } from '../volumes/volumes.js';
@@ -36,6 +38,7 @@ export interface ExecutorDependencies {
   readonly records: PodRecords;
   readonly runRecords: RunRecords;
   readonly paths: PodPaths;
+  readonly hardware: Pick<Hardware, 'allocate' | 'release' | 'forContainer' | 'opened' | 'deleted'>;
   readonly clock: Clock;
   /** The node's part of the downward API. */
   readonly nodeFields: () => Pick<FieldContext, 'hostIp' | 'nodeName' | 'allocatable'>;
@@ -54,10 +57,17 @@ export class OutdatedStepError extends Error {
 }
 
 export function createExecutor(dependencies: ExecutorDependencies): Executor {
-  const { runtime, images, network, volumes, puller, desired, records, runRecords, paths, clock } =
+  const { runtime, images, network, volumes, puller, desired, records, runRecords, paths, clock, hardware } =
     dependencies;
 
   const effects: Effects = {
+    async 'allocate-hardware'(_step, context) {
+      const result = await hardware.allocate(context.uid, runOf(context).pod.spec);
+      // Another pod was quicker; the next plan says what that means for this one.
+      if ('shortage' in result) throw new OutdatedStepError(`not enough ${result.shortage.resource} is left`);
+      context.event('', 'Normal', 'HardwareAllocated', `Allocated ${result.units.join(', ')}`);
+    },
+
     async 'create-cgroup'(_step, context) {
       await runtime.createPodCgroup(context.uid, podLimits(runOf(context).pod.spec));
       context.activity.cgroup = true;
@@ -101,7 +111,14 @@ export function createExecutor(dependencies: ExecutorDependencies): Executor {
       const key = { podUid: context.uid, name, attempt };
       const id = containerId(key);
       const fields: FieldContext = { pod, podIp: sandbox.ip, ...dependencies.nodeFields() };
-      const env = buildEnv({ container, resolved, fields, imageEnv: image.config.env });
+      const given = hardware.forContainer(context.uid, name);
+      const env = buildEnv({
+        container,
+        resolved,
+        fields,
+        imageEnv: image.config.env,
+        ...(given !== undefined && { hardware: given.env }),
+      });
       const logPath = paths.log(context.uid, name, attempt);
       const terminationMessage = paths.terminationMessage(context.uid, name, attempt);
       await mkdir(dirname(logPath), { recursive: true, mode: 0o700 });
@@ -116,10 +133,16 @@ export function createExecutor(dependencies: ExecutorDependencies): Executor {
         subPath: (volume, below, at) => volumes.subPath(context.uid, volume, below, at),
         terminationMessage,
       });
-      await runRecords.putMade(context.uid, id, { image: progress.reference, imageId: image.imageId });
+      const { numbers = [], devices } = given ?? {};
+      await runRecords.putMade(context.uid, id, {
+        image: progress.reference,
+        imageId: image.imageId,
+        ...(numbers.length > 0 && { devices: [...numbers] }),
+      });
+      hardware.opened(id, { podUid: context.uid, container: name, numbers });
       const rootfs = await images.mountRootfs(image, id);
       await runtime.create(
-        containerSpec({ key, pod, container, image, sandbox, rootfs, env, mounts, logPath }),
+        containerSpec({ key, pod, container, image, sandbox, rootfs, env, mounts, devices, logPath }),
       );
       context.event(name, 'Normal', 'Created', `Created container: ${name}`);
     },
@@ -148,6 +171,7 @@ export function createExecutor(dependencies: ExecutorDependencies): Executor {
     async 'delete-container'({ id }, context) {
       await runtime.delete(id);
       await runRecords.dropMade(context.uid, id);
+      hardware.deleted(id);
       context.activity.dropContainer(id);
     },
 
@@ -161,6 +185,7 @@ export function createExecutor(dependencies: ExecutorDependencies): Executor {
 
     async 'record-over'({ over }, context) {
       await records.putOver(context.uid, over);
+      if (over.reason === ADMISSION_ERROR) context.event('', 'Warning', ADMISSION_ERROR, over.message ?? '');
     },
 
     async 'remove-volumes'(_step, context) {
@@ -177,6 +202,10 @@ export function createExecutor(dependencies: ExecutorDependencies): Executor {
     async 'remove-cgroup'(_step, context) {
       await runtime.removePodCgroup(context.uid);
       context.activity.cgroup = false;
+    },
+
+    async 'release-hardware'(_step, context) {
+      await hardware.release(context.uid);
     },
 
     // The report first: forgetting before it is safe would leave the hub waiting for ever.

@@ -16,6 +16,7 @@ import type { ObservedPod } from '../observe/observed.js';
 import { isLeaving, type LeaseView, type Plan, plan } from '../plan/plan.js';
 import { type Step, stepKey } from '../plan/step.js';
 import type { Prober } from '../probes/prober.js';
+import { hardwareEvent } from '../status/hardware-condition.js';
 import { podStatus } from '../status/pod-status.js';
 import type { PodFacts, Reporter } from '../status/reporter.js';
 import { type Executor, OutdatedStepError } from './executor.js';
@@ -206,6 +207,8 @@ export class PodWorker implements AsyncDisposable {
       hostIp: this.#options.hostIp(),
       runtimeVersion: this.#options.runtimeVersion,
     });
+    const event = hardwareEvent(previous, status);
+    if (event !== undefined) this.#event(desired, '', event.type, event.reason, event.message);
     if (JSON.stringify(status) !== JSON.stringify(previous)) await runRecords.putStatus(this.uid, status);
     const { namespace = 'default', name = '' } = run.pod.metadata;
     return { uid: this.uid, namespace, name, revision, status };

@@ -43,6 +43,8 @@ export function failureEvent(step: Step, error: unknown): StepFailureEvent {
         reason: 'FailedCreatePodSandBox',
         message: `Failed to create pod sandbox: ${message}`,
       };
+    case 'allocate-hardware':
+      return { container: '', reason: 'FailedAllocateHardware', message };
     case 'create-cgroup':
       return {
         container: '',
@@ -65,6 +67,7 @@ export function failureEvent(step: Step, error: unknown): StepFailureEvent {
     case 'remove-volumes':
     case 'remove-sandbox':
     case 'remove-cgroup':
+    case 'release-hardware':
     case 'forget-pod':
       return {
         container: '',

@@ -87,6 +87,8 @@ function killingMessage(name: string, why: StopReason): string {
       return `Stopping container ${name}`;
     case 'image':
       return `Container ${name} definition changed, will be restarted`;
+    case 'hardware':
+      return `Container ${name} will be restarted: its hardware has another device number now`;
     case 'lease':
       return `Stopping container ${name}: the device holds no lease from the hub`;
     case 'unhealthy':

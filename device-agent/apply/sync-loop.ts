@@ -40,6 +40,7 @@ export class SyncLoop implements AsyncDisposable {
       ...desired.all().map((pod) => pod.uid),
       ...podsOf(look),
       ...observe.records.uids(),
+      ...observe.hardware.uids(),
       ...(await observe.paths.podsWithLogs()),
     ]);
     for (const uid of uids) this.wake(uid);

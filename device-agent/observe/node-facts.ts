@@ -15,6 +15,8 @@ export interface ClaimedFacts {
   readonly memoryBytes?: number;
   readonly pods?: number;
   readonly address?: string;
+  /** Units by resource, without prefix. */
+  readonly hardware?: Readonly<Record<string, number>>;
 }
 
 export interface BoardFacts {
@@ -32,6 +34,8 @@ export interface NodeFactsOptions {
   readonly claimed: ClaimedFacts;
   /** What the board's profile keeps for the system, as quantities; a share of the machine unless given. */
   readonly reserved?: Reserved;
+  /** Units of hardware that pods can have, by resource. */
+  readonly hardware?: Readonly<Record<string, string>>;
 }
 
 export interface Reserved {
@@ -67,8 +71,8 @@ export async function readNodeFacts(options: NodeFactsOptions): Promise<NodeFact
     pods: claimed.pods ?? DEFAULT_PODS,
   };
   return {
-    capacity: resourceList(capacity),
-    allocatable: resourceList(allocatable(capacity, options.reserved)),
+    capacity: { ...resourceList(capacity), ...options.hardware },
+    allocatable: { ...resourceList(allocatable(capacity, options.reserved)), ...options.hardware },
     addresses: [
       { type: 'InternalIP', address: primaryAddress(claimed) },
       { type: 'Hostname', address: name },

@@ -2,6 +2,7 @@
 import type { Pod } from '#protocol/core/v1/pod.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import type { PodRecords } from '../desired/pod-records.js';
+import type { Hardware } from '../hardware/hardware.js';
 import type { PodPaths } from '../lib/pod-paths.js';
 import { findContainer } from '../lib/pod-types.js';
 import { tailText } from '../logs/tail-text.js';
@@ -17,6 +18,7 @@ export interface ObservePodOptions {
   readonly records: PodRecords;
   readonly runRecords: RunRecords;
   readonly paths: PodPaths;
+  readonly hardware: Pick<Hardware, 'view' | 'uids'>;
   readonly clock: Clock;
 }
 
@@ -44,6 +46,7 @@ export async function observePod(
     base: runRecord.base,
     highestAttempts: activity.highestAttempts,
     hasVolumes: look.volumes.has(uid),
+    hardware: options.hardware.view(uid, pod?.spec),
     record: options.records.get(uid),
     activity,
   };

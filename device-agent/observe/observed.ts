@@ -4,12 +4,13 @@
  * are milliseconds of the monotonic clock here, except in ContainerState and Termination (wall clock).
  */
 import type { PodRecord, Termination } from '../desired/pod-records.js';
+import type { PodHardware } from '../hardware/pod-hardware.js';
 import type { LocalImage } from '../images/image-store.js';
 import type { Sandbox } from '../network/network.js';
 import type { ContainerState } from '../runtime/runtime.js';
 
 /** Why the agent stops a container; decides whether it counts as a crash. */
-export type StopReason = 'pod' | 'image' | 'lease' | 'unhealthy' | 'post-start' | 'stale';
+export type StopReason = 'pod' | 'image' | 'lease' | 'hardware' | 'unhealthy' | 'post-start' | 'stale';
 
 /** A stop that is under way. Lost with the agent; a restarted agent begins the stop anew. */
 export interface StopProgress {
@@ -100,6 +101,8 @@ export interface ObservedPod {
   /** Highest run number of each container of which anything was ever seen (its log outlives a reboot). */
   readonly highestAttempts: Readonly<Record<string, number>>;
   readonly hasVolumes: boolean;
+  /** Undefined for a pod that asks for no hardware and holds none. */
+  readonly hardware?: PodHardware | undefined;
   readonly record: PodRecord;
   readonly activity: PodActivity;
 }

@@ -17,7 +17,15 @@ const runRecordSchema = z.object({
   /** First run number of each container in the sandbox; absent when no sandbox is wanted. */
   base: z.record(z.string(), z.number().int()).optional(),
   /** By container id: what it was made from. */
-  made: z.record(z.string(), z.object({ image: z.string(), imageId: z.string() })),
+  made: z.record(
+    z.string(),
+    z.object({
+      image: z.string(),
+      imageId: z.string(),
+      /** Numbers of the device nodes that it was given. */
+      devices: z.array(z.string()).optional(),
+    }),
+  ),
   /** The last status of the pod: transition times and probe results go on from it. */
   status: keptStatusSchema.optional(),
 });
@@ -48,11 +56,7 @@ export class RunRecords {
     await this.#write(podUid, base === undefined ? rest : { ...rest, base: { ...base } });
   }
 
-  async putMade(
-    podUid: string,
-    containerId: string,
-    made: { image: string; imageId: string },
-  ): Promise<void> {
+  async putMade(podUid: string, containerId: string, made: RunRecord['made'][string]): Promise<void> {
     const record = await this.load(podUid);
     await this.#write(podUid, { ...record, made: { ...record.made, [containerId]: made } });
   }

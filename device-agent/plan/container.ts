@@ -8,6 +8,7 @@ import type { Termination } from '../desired/pod-records.js';
 import { type RestartPolicy, type RoledContainer, restartPolicyOf } from '../lib/pod-types.js';
 import { type ImageProgress, isLive, type ObservedContainer } from '../observe/observed.js';
 import type { PlanDraft } from './draft.js';
+import { hardwareMissing } from './hardware.js';
 import type { PlanInput } from './plan.js';
 import { formatDelay, nextStreak, remainingDelay, restartDelay } from './restart-backoff.js';
 import { currentRun, type Run } from './runs.js';
@@ -36,6 +37,11 @@ export function planContainer(
   if (run.ended !== undefined) return planEnded(draft, input, assignment, roled, run, run.ended);
   if (container === undefined) return planCreation(draft, input, assignment, roled, run);
   if (container.state.status === 'unknown') {
+    draft.add({ action: 'delete-container', id: container.state.id });
+    draft.wait(run.name, initialWait(assignment, roled));
+    return 'pending';
+  }
+  if (container.state.status === 'created' && isOutdated(input, container)) {
     draft.add({ action: 'delete-container', id: container.state.id });
     draft.wait(run.name, initialWait(assignment, roled));
     return 'pending';
@@ -74,6 +80,10 @@ function planLive(
     stopContainer(draft, observed, container, { graceMs: podGraceMs, why: 'image' }, monotonic);
     return 'pending';
   }
+  if (isOutdated(input, container)) {
+    stopContainer(draft, observed, container, { graceMs: podGraceMs, why: 'hardware' }, monotonic);
+    return 'pending';
+  }
   if (verdict?.unhealthy !== undefined) {
     const probe =
       verdict.unhealthy === 'liveness' ? roled.container.livenessProbe : roled.container.startupProbe;
@@ -106,7 +116,8 @@ function planEnded(
   const { role } = roled;
   const policy = restartPolicyOf(assignment.pod.spec, role);
   const why = run.container && observed.activity.stops.get(run.container.state.id)?.why;
-  const asked = why === 'lease' || why === 'image' || imageChanged(run.container, roled);
+  const asked =
+    why === 'lease' || why === 'image' || why === 'hardware' || imageChanged(run.container, roled);
   if (run.record?.attempt === run.attempt && run.record.final !== undefined)
     return run.record.final.exitCode === 0 ? 'succeeded' : 'failed';
   if (role === 'init' && ended.exitCode === 0 && !asked) return 'succeeded';
@@ -172,10 +183,20 @@ function planCreation(
     draft.wait(name, initialWait(assignment, roled));
     return 'pending';
   }
+  const missing = input.observed.hardware?.missing.get(name);
+  if (missing !== undefined) {
+    draft.wait(name, hardwareMissing(missing));
+    return 'pending';
+  }
   const failure = activity.failures.get(`create-container/${name}`);
   draft.add({ action: 'create-container', container: name, attempt: run.attempt });
   draft.wait(name, failure ?? initialWait(assignment, roled));
   return 'pending';
+}
+
+/** Its device nodes are no longer those of the pod's units. */
+function isOutdated({ observed }: PlanInput, { state }: ObservedContainer): boolean {
+  return observed.hardware?.outdated.has(state.id) === true;
 }
 
 /** Two live containers of one name never exist, not even while a stubborn one is being stopped. */

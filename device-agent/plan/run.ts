@@ -9,6 +9,7 @@ import { containersInOrder, type RoledContainer, restartPolicyOf } from '../lib/
 import { isLive, type ObservedPod } from '../observe/observed.js';
 import { LEASE_WAIT, planContainer } from './container.js';
 import type { PlanDraft } from './draft.js';
+import { planHardware } from './hardware.js';
 import type { PlanInput } from './plan.js';
 import { baseAttempt, currentRun, LOST, lostItsOnlyRun } from './runs.js';
 import { stopAll, stopContainer } from './stop.js';
@@ -24,6 +25,7 @@ export function planRun(draft: PlanDraft, input: PlanInput, run: RunAssignment):
   }
   if (!draft.isEmpty) return;
   if (recordLostRuns(draft, observed, spec)) return;
+  if (!planHardware(draft, input, run)) return;
   if (!preparePod(draft, input, run)) return;
   const initialized = planInits(draft, input, run);
   if (initialized) planMains(draft, input, run);

@@ -6,6 +6,8 @@ import type { ContainerRecord, PodRecord } from '../desired/pod-records.js';
 import type { StopReason } from '../observe/observed.js';
 
 export interface StepMap {
+  /** Sets the units aside that the pod asks for. */
+  'allocate-hardware': object;
   'create-cgroup': object;
   /** Writes down the first run numbers, then makes namespaces and address. */
   'create-sandbox': { readonly base: Readonly<Record<string, number>> };
@@ -34,6 +36,7 @@ export interface StepMap {
   'remove-volumes': object;
   'remove-sandbox': object;
   'remove-cgroup': object;
+  'release-hardware': object;
   /** Reports that nothing is left, then drops everything that is kept about the pod. */
   'forget-pod': object;
 }
@@ -54,6 +57,7 @@ export function stepKey(step: Step): string {
     case 'delete-container':
     case 'release-rootfs':
       return `${step.action}/${step.id}`;
+    case 'allocate-hardware':
     case 'create-cgroup':
     case 'create-sandbox':
     case 'set-up-volumes':
@@ -61,6 +65,7 @@ export function stepKey(step: Step): string {
     case 'remove-volumes':
     case 'remove-sandbox':
     case 'remove-cgroup':
+    case 'release-hardware':
     case 'forget-pod':
       return step.action;
   }

@@ -89,7 +89,14 @@ export function clearAway(draft: PlanDraft, observed: ObservedPod): boolean {
     left = true;
   }
   if (left) return true;
-  if (observed.activity.cgroup === false) return false;
-  draft.add({ action: 'remove-cgroup' });
-  return true;
+  if (observed.activity.cgroup !== false) {
+    draft.add({ action: 'remove-cgroup' });
+    left = true;
+  }
+  // Last: whoever is given it next must find nothing of this pod alive.
+  if (!left && observed.hardware?.held === true) {
+    draft.add({ action: 'release-hardware' });
+    left = true;
+  }
+  return left;
 }

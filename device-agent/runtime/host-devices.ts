@@ -1,6 +1,7 @@
 /** Device nodes of the host, for privileged containers; terminals and pseudo terminals stay out. */
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { majorOf, minorOf } from '../hardware/device-number.js';
 import { orMissing } from '../lib/errno.js';
 import type { OciEnvironment } from './oci-spec.js';
 
@@ -22,8 +23,8 @@ export async function listHostDevices(root: string): Promise<OciEnvironment['hos
       found.push({
         path,
         type: entry.isBlockDevice() ? 'b' : 'c',
-        major: major(info.rdev),
-        minor: minor(info.rdev),
+        major: majorOf(info.rdev),
+        minor: minorOf(info.rdev),
         fileMode: info.mode & 0o777,
         uid: info.uid,
         gid: info.gid,
@@ -32,7 +33,3 @@ export async function listHostDevices(root: string): Promise<OciEnvironment['hos
   }
   return found;
 }
-
-/** The kernel splits a device number as glibc does: 12 bits of major and 20 of minor in the low 32. */
-const major = (device: number): number => (device >>> 8) & 0xfff;
-const minor = (device: number): number => (device & 0xff) | ((device >>> 12) & 0xfff00);

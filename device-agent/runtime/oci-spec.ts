@@ -124,7 +124,7 @@ export function ociConfig(spec: ContainerSpec, environment: OciEnvironment): Oci
       cgroupsPath: environment.cgroupsPath,
       namespaces: namespaces(spec, environment),
       resources: resources(spec, environment, privileged),
-      ...(privileged ? { devices: environment.hostDevices } : {}),
+      ...deviceNodes(spec, environment, privileged),
       ...(Object.keys(sysctl).length > 0 ? { sysctl } : {}),
       ...(privileged || security.procMount === 'Unmasked'
         ? {}
@@ -133,6 +133,24 @@ export function ociConfig(spec: ContainerSpec, environment: OciEnvironment): Oci
       rootfsPropagation: 'private',
     },
   };
+}
+
+/** In the container its own devices are the process's; the device rules, not the mode, keep others out. */
+const OWN_DEVICE_MODE = 0o666;
+
+function deviceNodes(
+  spec: ContainerSpec,
+  { hostDevices, user }: OciEnvironment,
+  privileged: boolean,
+): Pick<OciConfig['linux'], 'devices'> {
+  const own = (spec.devices ?? []).map((device) => ({
+    ...device,
+    fileMode: OWN_DEVICE_MODE,
+    uid: user.uid,
+    gid: user.gid,
+  }));
+  const host = privileged ? hostDevices.filter(({ path }) => !own.some((one) => one.path === path)) : [];
+  return privileged || own.length > 0 ? { devices: [...host, ...own] } : {};
 }
 
 function environmentOf(spec: ContainerSpec, user: ResolvedUser): readonly string[] {
@@ -198,6 +216,14 @@ function resources(spec: ContainerSpec, environment: OciEnvironment, privileged:
             major,
             ...(minor === undefined ? {} : { minor }),
             access: 'rwm',
+          })),
+          // No 'm': what the container was given it may use; other nodes it cannot make of it.
+          ...(spec.devices ?? []).map(({ type, major, minor }) => ({
+            allow: true,
+            type,
+            major,
+            minor,
+            access: 'rw',
           })),
         ],
     ...(environment.controllers.has('cpu')

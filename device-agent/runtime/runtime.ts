@@ -26,6 +26,14 @@ export interface Mount {
   readonly tmpfs?: { readonly sizeBytes?: number };
 }
 
+/** A device node that a container is given, and may open, whoever it runs as. */
+export interface ContainerDevice {
+  readonly path: string;
+  readonly type: 'c' | 'b';
+  readonly major: number;
+  readonly minor: number;
+}
+
 export interface ContainerSpec {
   readonly key: ContainerKey;
   readonly podNamespace: string;
@@ -43,6 +51,8 @@ export interface ContainerSpec {
   /** Mounted root file system of the image, writable layer included. */
   readonly rootfs: string;
   readonly mounts: readonly Mount[];
+  /** Device nodes besides those that every container has. */
+  readonly devices?: readonly ContainerDevice[];
   /** Pinned namespaces of the pod; undefined where the pod shares the device's. */
   readonly namespaces: { readonly net?: string; readonly ipc?: string; readonly uts?: string };
   readonly hostPid: boolean;

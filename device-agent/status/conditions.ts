@@ -1,11 +1,15 @@
 /** The conditions of a pod, with transition times that change only when a condition does. Pure. */
 import type { ContainerStatus, PodCondition, PodSpec, PodStatus } from '#protocol/core/v1/pod.js';
 import { formatTime } from '#protocol/meta/time.js';
+import type { PodHardware } from '../hardware/pod-hardware.js';
 import { containersInOrder } from '../lib/pod-types.js';
+
+import { hardwareCondition } from './hardware-condition.js';
 
 export interface ConditionsInput {
   readonly spec: PodSpec;
   readonly phase: NonNullable<PodStatus['phase']>;
+  readonly hardware: PodHardware | undefined;
   readonly statuses: ReadonlyMap<string, ContainerStatus>;
   readonly previous: readonly PodCondition[];
   /** Milliseconds since the epoch. */
@@ -20,6 +24,9 @@ export function podConditions(input: ConditionsInput): PodCondition[] {
   const drafts: Draft[] = [initialized(input), ready];
   // What fulfils readiness gates is known to the hub only, which works Ready out for pods that have some.
   if ((input.spec.readinessGates ?? []).length === 0) drafts.splice(1, 0, { ...ready, type: 'Ready' });
+  const ended = input.phase === 'Succeeded' || input.phase === 'Failed';
+  const hardware = ended ? undefined : hardwareCondition(input.hardware);
+  if (hardware !== undefined) drafts.push(hardware);
   return [
     ...drafts.map((draft) => dated(draft, input)),
     { type: 'PodScheduled', status: 'True', lastTransitionTime: formatTime(input.acceptedAt) },

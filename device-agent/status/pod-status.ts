@@ -68,6 +68,7 @@ export function podStatus(input: PodStatusInput): PodStatus {
     conditions: podConditions({
       spec,
       phase,
+      hardware: observed.hardware,
       statuses,
       previous: previous?.conditions ?? [],
       acceptedAt: input.acceptedAt,

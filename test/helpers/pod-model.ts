@@ -6,6 +6,8 @@
 import assert from 'node:assert/strict';
 import type { DesiredPod } from '#device-agent/desired/desired-pod.js';
 import type { PodRecord, Termination } from '#device-agent/desired/pod-records.js';
+import type { Shortage } from '#device-agent/hardware/allocate.js';
+import type { PodHardware } from '#device-agent/hardware/pod-hardware.js';
 import { containersInOrder } from '#device-agent/lib/pod-types.js';
 import { Activity } from '#device-agent/observe/activity.js';
 import type { ObservedContainer, ObservedPod } from '#device-agent/observe/observed.js';
@@ -62,6 +64,10 @@ export class PodModel {
   volumes = false;
   highest: Record<string, number> = {};
   record: PodRecord = { containers: {} };
+  /** Whether the pod asks for hardware, and what is true of it; on disk. */
+  hardware: { held: boolean; shortage?: Shortage; readonly missing: Set<string> } | undefined;
+  /** Ids of containers whose units were renumbered under them. */
+  readonly outdated = new Set<string>();
   activity = new Activity();
   forgotten = false;
   readonly taken: Step[] = [];
@@ -83,8 +89,20 @@ export class PodModel {
       base: this.base,
       highestAttempts: this.highest,
       hasVolumes: this.volumes,
+      hardware: this.#hardware(),
       record: this.record,
       activity: this.activity,
+    };
+  }
+
+  #hardware(): PodHardware | undefined {
+    if (this.hardware === undefined) return undefined;
+    const { held, shortage, missing } = this.hardware;
+    return {
+      held,
+      missing: new Map([...missing].map((name) => [name, ['covey.dev/x (somewhere)']])),
+      outdated: this.outdated,
+      ...(!held && shortage !== undefined && { shortage }),
     };
   }
 
@@ -179,11 +197,21 @@ export class PodModel {
     this.sandbox = false;
     this.base = undefined;
     this.activity = new Activity();
+    this.outdated.clear();
   }
 
   take(step: Step): void {
     this.taken.push(step);
     switch (step.action) {
+      case 'allocate-hardware':
+        assert.ok(this.hardware, 'hardware allocated for a pod that asks for none');
+        assert.equal(this.hardware.shortage, undefined, 'hardware allocated that is not there');
+        this.hardware.held = true;
+        break;
+      case 'release-hardware':
+        assert.equal(this.containers.length, 0, 'hardware released under containers');
+        if (this.hardware !== undefined) this.hardware.held = false;
+        break;
       case 'create-cgroup':
         this.activity.cgroup = true;
         break;
@@ -236,6 +264,7 @@ export class PodModel {
         const one = this.#byId(step.id);
         assert.notEqual(one?.status, 'running', `${step.id} deleted alive`);
         this.containers = this.containers.filter((other) => other !== one);
+        this.outdated.delete(step.id);
         this.activity.dropContainer(step.id);
         break;
       }
@@ -256,6 +285,7 @@ export class PodModel {
         assert.equal(this.containers.length, 0);
         assert.equal(this.rootfs.size, 0);
         assert.equal(this.volumes || this.sandbox, false);
+        assert.notEqual(this.hardware?.held, true, 'a pod is forgotten that holds hardware');
         this.forgotten = true;
         break;
     }
@@ -266,6 +296,10 @@ export class PodModel {
     assert.equal(twin, undefined, `a second live container ${name}`);
     assert.ok(this.sandbox && this.base !== undefined, 'container without a sandbox');
     assert.ok(this.volumes, 'container without volumes');
+    if (this.hardware !== undefined) {
+      assert.ok(this.hardware.held, 'container without its hardware');
+      assert.equal(this.hardware.missing.has(name), false, `${name} made while its hardware is away`);
+    }
     this.#assertInitialized(name);
     const id = `${MODEL_UID}-${name}-${attempt}`;
     if (this.#byId(id) !== undefined) return;
@@ -304,6 +338,7 @@ export class PodModel {
   #start(id: string): void {
     const one = this.#byId(id);
     if (one === undefined || one.status !== 'created') return;
+    assert.equal(this.outdated.has(id), false, `${id} started with outdated device nodes`);
     assert.equal(
       this.containers.filter((other) => other.name === one.name && other.status === 'running').length,
       0,

@@ -117,6 +117,39 @@ test('from anything left on the device a pod that is not wanted disappears', () 
   );
 });
 
+const HARDWARE_DISASTERS = ['unplug', 'plug', 'renumber', 'restart-agent', 'reboot', 'exit', 'none'] as const;
+
+test('whatever is plugged in and out between any two steps, a pod with hardware runs again once it is back', () => {
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(...HARDWARE_DISASTERS), { maxLength: 60 }), (disasters) => {
+      const model = new PodModel(desiredPod({ spec: { ...SPEC, restartPolicy: 'Always' } }));
+      model.program = (name) => (name.startsWith('init') ? 0 : undefined);
+      model.hardware = { held: false, missing: new Set() };
+      for (const one of disasters) {
+        const [step] = model.plan().steps;
+        if (step !== undefined) model.take(step);
+        if (one === 'unplug') model.hardware.missing.add('main-a');
+        if (one === 'plug') model.hardware.missing.clear();
+        if (one === 'renumber')
+          for (const { name, attempt } of model.containers.filter((container) => container.name === 'main-a'))
+            model.outdated.add(`11111111-2222-3333-4444-555555555555-${name}-${attempt}`);
+        if (one === 'restart-agent') model.restartAgent();
+        if (one === 'reboot') model.reboot();
+        if (one === 'exit' && model.find('main-a')?.status === 'running') model.end('main-a', 1);
+      }
+      model.hardware.missing.clear();
+      model.run(3_600_000);
+      for (const name of ['side', 'main-a', 'main-b'])
+        assert.equal(model.find(name)?.status, 'running', `${name}: ${model.recent()}`);
+      assert.equal(model.outdated.size, 0, 'nothing runs with outdated device nodes');
+      model.desired = undefined;
+      model.run(600_000);
+      assert.equal(model.forgotten, true, model.recent());
+    }),
+    RUNS,
+  );
+});
+
 const disaster = fc.constantFrom('restart-agent', 'reboot', 'exit-main-a', 'exit-side', 'wait', 'none');
 
 test('a crash of agent, device or program between any two steps does no harm', () => {

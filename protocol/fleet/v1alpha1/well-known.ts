@@ -24,6 +24,12 @@ export const FLEET_LABEL = {
   shipped: 'fleet.covey.dev/shipped',
 } as const;
 
+/** Conditions that a device adds to its pods; usable as readiness gates. */
+export const POD_CONDITION = {
+  /** True while every unit of hardware that the pod was given is attached. */
+  hardwareReady: 'covey.dev/HardwareReady',
+} as const;
+
 export const FLEET_TAINT = {
   /** NoExecute: the certificate of the device was revoked. */
   revoked: 'fleet.covey.dev/revoked',

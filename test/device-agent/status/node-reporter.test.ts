@@ -129,10 +129,13 @@ test('a hollow device claims the facts that it is given', async (t) => {
     dataDir: await tempDir(t),
     runtimeVersion: 'hollow://1',
     claimed: { architecture: 'arm64', cpu: 4, memoryBytes: 1024 ** 3, pods: 20, address: '192.0.2.7' },
+    hardware: { 'covey.dev/gpio': '2' },
   });
   assert.deepEqual(nodeFactsSchema.parse(facts), facts);
   assert.equal(facts.nodeInfo?.architecture, 'arm64');
   assert.equal(facts.capacity?.['cpu'], '4');
+  assert.equal(facts.capacity?.['covey.dev/gpio'], '2');
+  assert.equal(facts.allocatable?.['covey.dev/gpio'], '2');
   assert.equal(facts.capacity?.['pods'], '20');
   assert.deepEqual(facts.addresses?.[0], { type: 'InternalIP', address: '192.0.2.7' });
 });
