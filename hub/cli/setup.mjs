@@ -39,6 +39,13 @@ const DEVICE_TEST_PACKAGES = [
   { package: 'mtools', anyOf: ['mcopy'] },
   { package: 'zstd', anyOf: ['zstd'] },
   { package: 'e2fsprogs', anyOf: ['mke2fs'] },
+  // Building a base image.
+  { package: 'mmdebstrap', anyOf: ['mmdebstrap'] },
+  { package: 'arch-test', anyOf: ['arch-test'] },
+  { package: 'qemu-user-static', anyOf: ['qemu-aarch64-static'] },
+  { package: 'dosfstools', anyOf: ['mkfs.vfat'] },
+  { package: 'fdisk', anyOf: ['sfdisk'] },
+  { package: 'kmod', anyOf: ['depmod'] },
 ];
 /** Task → the compiled program that it hands over to, and the Debian packages that this one uses. */
 const TASKS = {

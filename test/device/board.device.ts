@@ -65,7 +65,7 @@ function identity({ metadata, status }: PodView): string {
   return `${metadata.uid} ${container?.containerID} ${container?.restartCount} ${container?.state.running?.startedAt}`;
 }
 
-describe('an arm64 board with cgroup v2', { skip: whyNoLab() ?? false }, () => {
+describe('an arm64 board with cgroup v2', { skip: (await whyNoLab()) ?? false }, () => {
   let lab: Lab;
   const pod = (name: string) => lab.kubectl.json<PodView>(['get', 'pod', name]);
   const ready = (name: string) =>

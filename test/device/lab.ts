@@ -5,7 +5,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readCredentials } from '#hub/cli/credentials.js';
 import { AGENT_ENVIRONMENT, agentMain, CLI_MAIN } from '#hub/cli/programs.js';
@@ -15,6 +15,7 @@ import { APPLETS } from '#test/helpers/busybox-image.js';
 import { eventually } from '#test/helpers/eventually.js';
 import { freePort } from '#test/helpers/fleet.js';
 import { findKubectls, Kubectl } from '#test/helpers/kubectl.js';
+import { baseImage, DEVICE_CACHE, whyNoBaseImage } from './base-image.js';
 import { Guest } from './guest.js';
 import {
   dumpFromRoot,
@@ -37,15 +38,12 @@ const HUB_LIMIT_MS = 60_000;
 const MEMORY_MIB = 512;
 
 /** Why the device tests cannot run here; undefined when they can. */
-export function whyNoLab(): string | undefined {
-  const image = process.env['COVEY_BASE_IMAGE'] ?? '';
-  if (image === '') return 'COVEY_BASE_IMAGE does not name a base image (Debian 12 arm64, .img or .img.zst)';
-  try {
-    closeSync(openSync(image, 'r'));
-  } catch (error) {
-    return `COVEY_BASE_IMAGE: ${(error as Error).message}`;
-  }
-  return toolsMissing() ?? (findKubectls().size === 0 ? 'needs kubectl in PATH' : undefined);
+export async function whyNoLab(): Promise<string | undefined> {
+  return (
+    (await whyNoBaseImage()) ??
+    toolsMissing() ??
+    (findKubectls().size === 0 ? 'needs kubectl in PATH' : undefined)
+  );
 }
 
 export class Lab implements AsyncDisposable {
@@ -68,7 +66,7 @@ export class Lab implements AsyncDisposable {
     const lab = new Lab(directory, { api: await freePort(), mqtt: await freePort() });
     try {
       await lab.startHub();
-      await lab.#makeDisks(process.env['COVEY_BASE_IMAGE'] ?? '');
+      await lab.#makeDisks(await baseImage(directory));
       await lab.#pushImage();
       await lab.#startSpare();
     } catch (error) {
@@ -177,7 +175,7 @@ export class Lab implements AsyncDisposable {
     const payload = this.#path('payload');
     buildPayload({
       directory: payload,
-      cache: process.env['COVEY_DEVICE_CACHE'] ?? join(homedir(), '.cache/covey-device'),
+      cache: DEVICE_CACHE,
       dpkgStatus: readFromRoot(disk, '/var/lib/dpkg/status'),
       files: { 'hub-ca.pem': ca, 'join-token': this.#token(DEVICE) },
     });

@@ -1,6 +1,6 @@
 /**
- * Runs the tests that need an arm64 kernel: `npm run test:device`. COVEY_BASE_IMAGE names the base image; without
- * it, or without QEMU, the run is skipped with the reason. The last line is `N passed, N failed, N skipped`.
+ * Runs the tests that need an arm64 kernel: `npm run test:device`. COVEY_BASE_IMAGE names the base image;
+ * without it one is built. Without QEMU, or what building needs, the run is skipped with the reason. The last line is `N passed, N failed, N skipped`.
  */
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
@@ -13,7 +13,7 @@ interface TestEvent {
   readonly details: { readonly type?: string };
 }
 
-const reason = whyNoLab();
+const reason = await whyNoLab();
 if (reason === undefined) {
   let passed = 0;
   let failed = 0;

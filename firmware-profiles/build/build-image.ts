@@ -1,0 +1,212 @@
+/**
+ * `covey flash --build`: a bootable image for a profile from Debian's packages, with no base image given. What was built
+ * is kept, so that a hundred cards are built once, and so are the packages, so that the next build downloads
+ * only what is new. The file appears whole or not at all.
+ */
+import { createHash, randomUUID } from 'node:crypto';
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { FirmwareProfile } from '../profile.js';
+import { Archive } from './archive.js';
+import { assemble } from './assemble.js';
+import { bootstrap } from './bootstrap.js';
+import { fillRoot } from './fill-root.js';
+import { initramfs } from './initramfs.js';
+import { moveModules, unpackKernel } from './kernel.js';
+import { planLayout } from './layout.js';
+import { planRecipe, type Recipe } from './recipe.js';
+import { commandLine, planRootFiles } from './root-files.js';
+import { type CommandOptions, runCommand } from './run-command.js';
+import { runInSandbox } from './sandbox.js';
+import { checkTools } from './tools.js';
+
+export interface BuildOptions {
+  readonly profile: FirmwareProfile;
+  /** Replaced. */
+  readonly file: string;
+  /** Of the image; as small as can be when absent: first boot grows the root to the card's size. */
+  readonly sizeBytes?: number | undefined;
+  /** Keeps packages and built images; made if need be. */
+  readonly cache: string;
+  readonly suite?: string | undefined;
+  /** For tests: root logs in on the serial console without a password. */
+  readonly consoleLogin?: boolean | undefined;
+  readonly progress?: ((line: string) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface BuiltImage {
+  readonly file: string;
+  readonly sizeBytes: number;
+  /** Whether a kept image was taken. */
+  readonly kept: boolean;
+}
+
+/** Part of a kept image's name: raised when the same recipe gives another image. */
+const FORMAT = 1;
+/** A kept image is rebuilt after this, for the archive's security updates. */
+const MAX_AGE_MS = 7 * 24 * 3_600_000;
+const IMAGE = '.img';
+const WORK = 'work-';
+/** What a build that was killed left behind. */
+const STALE_WORK_MS = 24 * 3_600_000;
+
+/** Throws BuildError, or the signal's reason. */
+export async function buildImage(options: BuildOptions): Promise<BuiltImage> {
+  const { profile, file, sizeBytes, cache, suite, consoleLogin, progress, signal } = options;
+  const recipe = planRecipe({ profile, suite, consoleLogin });
+  const say = progress ?? (() => undefined);
+  await mkdir(cache, { recursive: true });
+  const key = createHash('sha256')
+    .update(JSON.stringify([FORMAT, recipe, sizeBytes]))
+    .digest('hex')
+    .slice(0, 16);
+  const keptImage = join(cache, `${recipe.profile}-${key}${IMAGE}`);
+  const kept = await isFresh(keptImage);
+  if (kept) say(`taking the image built before: ${keptImage}`);
+  else {
+    await checkTools();
+    await sweep(cache);
+    const work = join(cache, `${WORK}${randomUUID()}`);
+    await mkdir(work);
+    try {
+      await build({ recipe, sizeBytes, key, cache, work, command: { signal }, say });
+      await rename(join(work, 'image'), keptImage);
+    } finally {
+      // Without the signal: what a build that was given up has made goes as well.
+      await runInSandbox('rm', ['-rf', '--', work]);
+    }
+  }
+  await copy(keptImage, file, { signal });
+  return { file, sizeBytes: (await stat(file)).size, kept };
+}
+
+interface Build {
+  readonly recipe: Recipe;
+  readonly sizeBytes: number | undefined;
+  readonly key: string;
+  readonly cache: string;
+  readonly work: string;
+  readonly command: CommandOptions;
+  readonly say: (line: string) => void;
+}
+
+async function build({ recipe, sizeBytes, key, cache, work, command, say }: Build): Promise<void> {
+  const at = (name: string) => join(work, name);
+  const diskId = key.slice(0, 8);
+  say(`reading the package lists of Debian ${recipe.suite} for arm64`);
+  const archive = await Archive.open(join(cache, recipe.suite), recipe.suite, recipe.components, command);
+  const kernelName = await archive.dependencyOf(recipe.kernelPackage, 'linux-image-');
+  const { firmwarePackage } = recipe.board;
+  say(`fetching ${kernelName}`);
+  const debs = await archive.download([
+    kernelName,
+    ...(firmwarePackage === undefined ? [] : [firmwarePackage]),
+  ]);
+
+  for (const name of ['boot', 'staged/usr/lib/modules', 'staged/usr/lib/firmware', 'kernel', 'firmware'])
+    await mkdir(at(name), { recursive: true });
+  const kernel = await unpackKernel(recipe, debs.get(kernelName) ?? '', at('kernel'), command);
+  await moveModules(kernel, at('staged/usr/lib/modules'));
+  if (firmwarePackage !== undefined) {
+    await runCommand('dpkg-deb', ['-x', debs.get(firmwarePackage) ?? '', at('firmware')], command);
+    await copyBootFirmware(at('firmware/usr/lib/raspi-firmware'), at('boot'));
+    await rename(at('firmware/lib/firmware/brcm'), at('staged/usr/lib/firmware/brcm'));
+  }
+
+  say(`installing ${recipe.packages.length} packages and what they need (two minutes or more)`);
+  await bootstrap(recipe, archive, at('root'), {
+    ...command,
+    onLine: (line) => {
+      const [, step] = /^I: (downloading|extracting|installing|cleaning)/.exec(line) ?? [];
+      if (step !== undefined) say(line.slice(3));
+    },
+  });
+  const rootContentBytes = await fillRoot({
+    root: at('root'),
+    staged: at('staged'),
+    files: planRootFiles(recipe, { diskId }),
+    consoleLogin: recipe.consoleLogin,
+    time: archive.time,
+    command,
+  });
+
+  say('putting the image together');
+  const busybox = await readFile(at('root/usr/bin/busybox'));
+  const boot: Readonly<Record<string, string | Uint8Array>> = {
+    'cmdline.txt': commandLine(recipe, { diskId }),
+    'config.txt': `${recipe.configText.join('\n')}\n`,
+    initramfs8: initramfs({ busybox, modules: kernel.bootModules, time: archive.time }),
+  };
+  for (const [name, content] of Object.entries(boot)) await writeFile(join(at('boot'), name), content);
+  await copyFile(kernel.image, join(at('boot'), 'kernel8.img'));
+  for (const tree of kernel.deviceTrees) await copyFile(tree, join(at('boot'), baseName(tree)));
+  await runCommand('find', [at('boot'), '-exec', 'touch', '-d', `@${archive.time}`, '{}', '+'], command);
+  const layout = planLayout({ rootContentBytes, sizeBytes, diskId });
+  const { time } = archive;
+  await assemble({ layout, boot: at('boot'), root: at('root'), file: at('image'), time, command });
+  await sync(at('image'));
+}
+
+/** The boot loader's files, without those for debugging it. */
+async function copyBootFirmware(from: string, to: string): Promise<void> {
+  for (const name of await readdir(from)) {
+    if (/_?db\.(elf|dat)$/.test(name)) continue;
+    await copyFile(join(from, name), join(to, name));
+    await chmod(join(to, name), 0o644);
+  }
+}
+
+async function isFresh(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found !== undefined && Date.now() - found.mtimeMs < MAX_AGE_MS;
+}
+
+/** Removes kept images that are too old, and what killed builds left. */
+async function sweep(cache: string): Promise<void> {
+  for (const name of await readdir(cache)) {
+    const path = join(cache, name);
+    const { mtimeMs } = await stat(path);
+    const age = Date.now() - mtimeMs;
+    if (name.endsWith(IMAGE) && age > MAX_AGE_MS) await rm(path, { force: true });
+    if (name.startsWith(WORK) && age > STALE_WORK_MS) await runInSandbox('rm', ['-rf', '--', path]);
+  }
+}
+
+/** Holes stay holes; the file has its name once it is whole and on disk. */
+async function copy(from: string, to: string, command: CommandOptions): Promise<void> {
+  await mkdir(dirname(to), { recursive: true });
+  const temporary = `${to}.${randomUUID()}.tmp`;
+  try {
+    await runCommand('cp', ['--sparse=always', '--reflink=auto', '--', from, temporary], command);
+    await sync(temporary);
+    await rename(temporary, to);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+async function sync(path: string): Promise<void> {
+  const handle = await open(path, 'r+');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function baseName(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}

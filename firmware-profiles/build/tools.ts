@@ -1,0 +1,78 @@
+/** The programs that building needs, with the Debian packages that bring them; an error names the one command to run. */
+import { access, constants } from 'node:fs/promises';
+import { join } from 'node:path';
+import { programEnvironment } from '../lib/program.js';
+import { BuildError } from './build-error.js';
+
+/** Runs arm64 programs on another processor. */
+export const EMULATOR = '/usr/bin/qemu-aarch64-static';
+export const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
+
+interface Need {
+  readonly package: string;
+  /** Name of a program, or path of a file. */
+  readonly file: string;
+}
+
+const NEEDS: readonly Need[] = [
+  { package: 'apt', file: 'apt-get' },
+  { package: 'dpkg', file: 'dpkg-deb' },
+  { package: 'debian-archive-keyring', file: KEYRING },
+  { package: 'mmdebstrap', file: 'mmdebstrap' },
+  { package: 'arch-test', file: 'arch-test' },
+  { package: 'util-linux', file: 'unshare' },
+  { package: 'kmod', file: 'depmod' },
+  { package: 'dosfstools', file: 'mkfs.vfat' },
+  { package: 'mtools', file: 'mcopy' },
+  { package: 'e2fsprogs', file: 'mke2fs' },
+  { package: 'fdisk', file: 'sfdisk' },
+];
+const EMULATION: Need = { package: 'qemu-user-static', file: EMULATOR };
+const NOT_ROOT: Need = { package: 'uidmap', file: 'newuidmap' };
+
+export interface Builder {
+  readonly platform: string;
+  readonly arch: string;
+  readonly isRoot: boolean;
+  readonly has: (file: string) => Promise<boolean>;
+}
+
+export const thisMachine: Builder = {
+  platform: process.platform,
+  arch: process.arch,
+  isRoot: process.getuid?.() === 0,
+  has: async (file) => {
+    const places = file.startsWith('/')
+      ? [file]
+      : (programEnvironment()['PATH'] ?? '').split(':').map((directory) => join(directory, file));
+    for (const place of places) {
+      try {
+        await access(place, file.startsWith('/') ? constants.R_OK : constants.X_OK);
+        return true;
+      } catch {
+        // Not there, or not for us: the same to us.
+      }
+    }
+    return false;
+  },
+};
+
+/** Throws BuildError that names the missing packages and how to install them. */
+export async function checkTools(builder: Builder = thisMachine): Promise<void> {
+  if (builder.platform !== 'linux')
+    throw new BuildError(
+      'building an image needs Linux with apt (Debian, Ubuntu or Raspberry Pi OS). Flash a downloaded image instead: --image FILE',
+    );
+  const needs = [
+    ...NEEDS,
+    ...(builder.arch === 'arm64' ? [] : [EMULATION]),
+    ...(builder.isRoot ? [] : [NOT_ROOT]),
+  ];
+  const missing: string[] = [];
+  for (const need of needs) if (!(await builder.has(need.file))) missing.push(need.package);
+  if (missing.length === 0) return;
+  const sudo = builder.isRoot ? '' : 'sudo ';
+  throw new BuildError(
+    `building an image needs ${missing.join(', ')}; run: ${sudo}apt-get install -y --no-install-recommends ${missing.join(' ')}`,
+  );
+}
