@@ -5,11 +5,11 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { decodeProfile, type FirmwareProfile, ProfileError } from './profile.js';
+import { decodeProfile, type FirmwareProfile, marked, ProfileError } from './profile.js';
 
 const SHIPPED = fileURLToPath(new URL('../../firmware-profiles/profiles/', import.meta.url));
 /** On boards they are JSON, so that no YAML parser is loaded. */
-const EXTENSIONS = ['.yaml', '.json'];
+const EXTENSIONS = ['.yaml', '.yml', '.json'];
 /** A profile is a few KiB; a file beyond this is something else. */
 const MAX_BYTES = 256 * 1024;
 
@@ -23,14 +23,37 @@ export async function loadProfiles(directory = SHIPPED): Promise<readonly Firmwa
 
 /** The profile of this name, without reading the others; undefined when there is none. */
 export async function loadProfile(name: string, directory = SHIPPED): Promise<FirmwareProfile | undefined> {
-  const files = await readdir(directory);
-  const file = EXTENSIONS.map((extension) => `${name}${extension}`).find((path) => files.includes(path));
+  const file = fileOf(name, await readdir(directory));
   return file === undefined ? undefined : readNamed(directory, file);
 }
 
-/** One profile, whatever its file is called. */
-export function readProfileFile(path: string): Promise<FirmwareProfile> {
-  return read(path, path);
+/** The text of a shipped profile's file, with the sources of its facts; undefined when there is none. */
+export async function shippedManifest(name: string): Promise<string | undefined> {
+  const file = fileOf(name, await readdir(SHIPPED));
+  return file === undefined ? undefined : readFile(join(SHIPPED, file), 'utf8');
+}
+
+/** One profile that a person wrote, whatever its file is called. */
+export async function readProfileFile(path: string): Promise<FirmwareProfile> {
+  return marked(await read(path, path), false);
+}
+
+/** The error for a name that no profile has, with the names that are near and all that there are. */
+export function unknownProfile(name: string, known: readonly FirmwareProfile[]): ProfileError {
+  const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
+  const near = known.filter(({ metadata, spec }) =>
+    [metadata.name, spec.title].some((text) => plain(name) !== '' && plain(text).includes(plain(name))),
+  );
+  const names = (profiles: readonly FirmwareProfile[]) =>
+    profiles.map(({ metadata }) => metadata.name).join(', ');
+  const hint = near.length === 0 ? '' : `; did you mean ${names(near)}?`;
+  return new ProfileError(
+    `no firmware profile "${name}"${hint} (known: ${names(known)}; for a board of your own give the path of its file)`,
+  );
+}
+
+function fileOf(name: string, files: readonly string[]): string | undefined {
+  return EXTENSIONS.map((extension) => `${name}${extension}`).find((file) => files.includes(file));
 }
 
 async function readNamed(directory: string, file: string): Promise<FirmwareProfile> {
@@ -39,7 +62,7 @@ async function readNamed(directory: string, file: string): Promise<FirmwareProfi
     throw new ProfileError(
       `firmware profile ${file}: metadata.name: "${profile.metadata.name}" is not the file's name`,
     );
-  return profile;
+  return marked(profile, true);
 }
 
 async function read(shown: string, path: string): Promise<FirmwareProfile> {

@@ -5,7 +5,7 @@
  */
 import { type FirmwareProfile, firmwareProfileSchema } from '#protocol/fleet/v1alpha1/firmware-profile.js';
 import { validateFirmwareProfile } from '#protocol/fleet/v1alpha1/firmware-profile-validation.js';
-import { FLEET_API_VERSION } from '#protocol/fleet/v1alpha1/well-known.js';
+import { FLEET_API_VERSION, FLEET_LABEL } from '#protocol/fleet/v1alpha1/well-known.js';
 import { type Decoded, DecodeError, decodeBySchema } from '#protocol/meta/decoder.js';
 import { enumErrors } from '#protocol/meta/enum-validation.js';
 import { type FieldError, formatFieldErrors, invalid, required } from '#protocol/meta/field-error.js';
@@ -39,6 +39,18 @@ export function decodeProfile(file: string, manifest: unknown): FirmwareProfile 
   ];
   if (errors.length > 0) return refuse(formatFieldErrors(errors));
   return profile;
+}
+
+/** Whether it comes with Covey. Every other profile is a person's, and a board that is to follow it carries it. */
+export function isShipped({ metadata }: FirmwareProfile): boolean {
+  return metadata.labels?.[FLEET_LABEL.shipped] === 'true';
+}
+
+/** The profile, marked as coming with Covey or as a person's. */
+export function marked(profile: FirmwareProfile, shipped: boolean): FirmwareProfile {
+  const { [FLEET_LABEL.shipped]: _mark, ...labels } = profile.metadata.labels ?? {};
+  if (shipped) labels[FLEET_LABEL.shipped] = 'true';
+  return { ...profile, metadata: { ...profile.metadata, labels } };
 }
 
 function decoded(manifest: object, refuse: (why: string) => never): Decoded {

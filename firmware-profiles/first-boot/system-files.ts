@@ -1,11 +1,13 @@
 /** Files of a device's root file system that follow from the card's settings: path without the first '/' → text. */
-import type { FirmwareProfile } from '../profile.js';
+import { type FirmwareProfile, isShipped } from '../profile.js';
 import type { CardSettings } from '../settings.js';
 import { shellAssignments } from './shell-text.js';
 
 /** The longest that the watchdog of a Raspberry Pi can wait, in seconds. */
 const WATCHDOG_SECONDS = 15;
 const JOURNAL_MAX = '16M';
+/** Only for a profile that does not come with the agent: those that do are as new as the agent. */
+const OWN_PROFILE = 'etc/covey/profile.yaml';
 
 export function systemFiles(
   profile: FirmwareProfile,
@@ -13,14 +15,18 @@ export function systemFiles(
   cardDirectory: string,
 ): Readonly<Record<string, string>> {
   const { hostname, port } = new URL(settings.hub.url);
+  const { modules = [] } = profile.spec.kernel;
   return {
-    'etc/covey/agent.env': agentEnvironment(settings, cardDirectory),
+    'etc/covey/agent.env': agentEnvironment(profile, settings, cardDirectory),
     'etc/covey/preflight.env': shellAssignments({
       CARD: cardDirectory,
       KERNEL_WORDS: profile.spec.kernel.commandLine.join(' '),
       HUB_HOST: hostname.replace(/^\[(.*)\]$/, '$1'),
       HUB_PORT: port === '' ? '443' : port,
     }),
+    // JSON is YAML too, and spares the agent a parser.
+    ...(!isShipped(profile) && { [OWN_PROFILE]: `${JSON.stringify(ownProfile(profile))}\n` }),
+    ...(modules.length > 0 && { 'etc/modules-load.d/covey.conf': `${modules.join('\n')}\n` }),
     // What is logged all day does not wear the card.
     'etc/systemd/journald.conf.d/10-covey.conf': `[Journal]\nStorage=volatile\nRuntimeMaxUse=${JOURNAL_MAX}\n`,
     ...(profile.spec.watchdog && {
@@ -29,7 +35,11 @@ export function systemFiles(
   };
 }
 
-function agentEnvironment(settings: CardSettings, cardDirectory: string): string {
+function ownProfile({ apiVersion, kind, metadata, spec }: FirmwareProfile): object {
+  return { apiVersion, kind, metadata: { name: metadata.name }, spec };
+}
+
+function agentEnvironment(profile: FirmwareProfile, settings: CardSettings, cardDirectory: string): string {
   const labels = Object.entries(settings.labels).map(([key, value]) => `${key}=${value}`);
   return shellAssignments({
     COVEY_NAME: settings.name,
@@ -37,6 +47,7 @@ function agentEnvironment(settings: CardSettings, cardDirectory: string): string
     COVEY_CA: '/etc/covey/hub-ca.pem',
     COVEY_TOKEN_FILE: '/var/lib/covey/claim',
     COVEY_PROFILE: settings.profile,
+    ...(!isShipped(profile) && { COVEY_PROFILE_FILE: `/${OWN_PROFILE}` }),
     COVEY_CARD: cardDirectory,
     ...(labels.length > 0 && { COVEY_LABELS: labels.join(',') }),
   });

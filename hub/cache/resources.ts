@@ -24,3 +24,8 @@ export const AGENT_RELEASES: ResourceId = {
   resource: 'agentreleases',
 };
 export const DEVICES: ResourceId = { group: FLEET_GROUP, version: FLEET_VERSION, resource: 'devices' };
+export const FIRMWARE_PROFILES: ResourceId = {
+  group: FLEET_GROUP,
+  version: FLEET_VERSION,
+  resource: 'firmwareprofiles',
+};

@@ -15,6 +15,7 @@ import type { Credentials } from '../lib/https-client.js';
 import { type Command, CommandError } from './command.js';
 import { callApi, readCredentials } from './credentials.js';
 import { dataDirectory, dataOption } from './data-option.js';
+import { textTable } from './text-table.js';
 
 const DEVICES = `/apis/${FLEET_API_VERSION}/devices`;
 const TABLE = `application/json;as=Table;v=v1;g=${API_GROUP.meta}`;
@@ -109,18 +110,8 @@ function describe({ serial, model }: DeviceBoard = {}): string {
 
 function formatTable({ columnDefinitions, rows }: z.infer<typeof tableSchema>): string {
   const shown = columnDefinitions.flatMap((column, index) => ((column.priority ?? 0) === 0 ? [index] : []));
-  const lines = [
+  return textTable([
     shown.map((index) => (columnDefinitions[index]?.name ?? '').toUpperCase()),
     ...rows.map(({ cells }) => shown.map((index) => String(cells[index] ?? ''))),
-  ];
-  const widths = shown.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
-  return lines
-    .map(
-      (line) =>
-        `${line
-          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-          .join('   ')
-          .trimEnd()}\n`,
-    )
-    .join('');
+  ]);
 }

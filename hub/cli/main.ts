@@ -10,6 +10,7 @@ import { type Command, CommandError, helpOf, type Output, parseCommand } from '.
 import { devicesCommand } from './devices.js';
 import { hubCommand } from './hub-command.js';
 import { kubeconfigCommand } from './kubeconfig.js';
+import { profilesCommand } from './profiles.js';
 import { restoreCommand } from './restore.js';
 import { tokenCommand } from './token.js';
 import { upCommand } from './up/up.js';
@@ -22,6 +23,7 @@ const COMMANDS: readonly Command[] = [
   tokenCommand,
   kubeconfigCommand,
   devicesCommand,
+  profilesCommand,
   backupCommand,
   restoreCommand,
   versionCommand,

@@ -7,6 +7,7 @@ import {
   type DeviceUpdate,
   deviceSchema,
 } from '#protocol/fleet/v1alpha1/device.js';
+import type { FirmwareProfile } from '#protocol/fleet/v1alpha1/firmware-profile.js';
 import { FLEET_FINALIZER, FLEET_LABEL } from '#protocol/fleet/v1alpha1/well-known.js';
 import type { AgentUpdate, UpdateOutcome } from '#protocol/link/agent-update.js';
 import type { Hello } from '#protocol/link/hello.js';
@@ -36,6 +37,15 @@ export function nodeLabels({ device, hello, report }: DeviceFacts): Record<strin
     ...(info === undefined ? {} : { [LABEL.arch]: info.architecture }),
     ...(model === '' ? {} : { [FLEET_LABEL.board]: model }),
     ...(labelValue(hello.profile) === '' ? {} : { [FLEET_LABEL.profile]: labelValue(hello.profile) }),
+  };
+}
+
+/** Labels of the Node that say what its board is like, by which pods can choose. */
+export function traitLabels(profile: Readonly<FirmwareProfile> | undefined): Record<string, string> {
+  const { storage, thermal } = profile?.spec ?? {};
+  return {
+    ...(storage !== undefined && { [FLEET_LABEL.storage]: storage.kind }),
+    ...(thermal !== undefined && { [FLEET_LABEL.throttleCelsius]: String(thermal.throttleCelsius) }),
   };
 }
 

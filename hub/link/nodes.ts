@@ -7,19 +7,29 @@
 
 import type { Node } from '#protocol/core/v1/node.js';
 import type { Device } from '#protocol/fleet/v1alpha1/device.js';
+import type { FirmwareProfile } from '#protocol/fleet/v1alpha1/firmware-profile.js';
 import { backoffDelay } from '#protocol/lib/backoff.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
 import type { LinkCounters } from '#protocol/link/counters.js';
 import type { Hello } from '#protocol/link/hello.js';
 import type { NodeReport } from '#protocol/link/node-report.js';
+import { checkDns1123Label } from '#protocol/meta/names.js';
 import { isAlreadyExists, isApiError, isConflict } from '#protocol/meta/status.js';
 import { formatTime } from '#protocol/meta/time.js';
-import { DEVICES, NODES } from '../cache/resources.js';
+import { DEVICES, FIRMWARE_PROFILES, NODES } from '../cache/resources.js';
 import type { Client } from '../client/client.js';
 import { orNotFound } from '../client/or-not-found.js';
 import { sameJson } from '../lib/same-json.js';
-import { type DeviceFacts, deviceStatus, newDevice, newNode, nodeLabels, nodeStatus } from './node-status.js';
+import {
+  type DeviceFacts,
+  deviceStatus,
+  newDevice,
+  newNode,
+  nodeLabels,
+  nodeStatus,
+  traitLabels,
+} from './node-status.js';
 
 export interface NodesOptions {
   /** Acts as the hub. */
@@ -110,7 +120,11 @@ export class Nodes implements AsyncDisposable {
       });
       this.#options.counters.add('nodes_created');
     }
-    const labels = { ...node.metadata.labels, ...nodeLabels(facts) };
+    const labels = {
+      ...node.metadata.labels,
+      ...nodeLabels(facts),
+      ...traitLabels(await this.#profileOf(facts)),
+    };
     if (!sameJson(labels, node.metadata.labels)) {
       node = await nodes.patch(facts.device, undefined, 'merge', { metadata: { labels } });
     }
@@ -118,6 +132,12 @@ export class Nodes implements AsyncDisposable {
     if (sameJson(status, node.status)) return;
     await nodes.updateStatus({ ...node, status });
     this.#options.counters.add('node_statuses_written');
+  }
+
+  /** Undefined: the board has none, or one that the hub does not know. */
+  async #profileOf({ hello }: DeviceFacts): Promise<FirmwareProfile | undefined> {
+    if (checkDns1123Label(hello.profile).length > 0) return undefined;
+    return orNotFound(this.#options.client.resource<FirmwareProfile>(FIRMWARE_PROFILES).get(hello.profile));
   }
 
   async #writeDevice(facts: DeviceFacts): Promise<void> {

@@ -3,8 +3,8 @@
  * `fleet.covey.dev/shipped` says that one is the hub's: it is set to what the file says at every start. An object of
  * the same name without the label is a person's and left alone, so taking the label away makes a profile one's own.
  */
-import type { FirmwareProfile } from '#protocol/fleet/v1alpha1/firmware-profile.js';
-import { FLEET_GROUP, FLEET_LABEL, FLEET_VERSION } from '#protocol/fleet/v1alpha1/well-known.js';
+import { type FirmwareProfile, isShipped } from '#firmware-profiles/profile.js';
+import { FLEET_GROUP, FLEET_VERSION } from '#protocol/fleet/v1alpha1/well-known.js';
 import { type KubernetesObject, newObjectMeta } from '#protocol/meta/object-meta.js';
 import { ensure } from './bootstrap.js';
 import type { Registry } from './resource-storage.js';
@@ -21,15 +21,16 @@ export async function bootstrapProfiles(
   const scope = systemScope('', signal);
   await Promise.all(
     shipped.map((profile) => {
-      const labels = { [FLEET_LABEL.shipped]: 'true' };
-      const object = { ...profile, metadata: newObjectMeta({ name: profile.metadata.name, labels }) };
+      const { name, labels = {} } = profile.metadata;
+      const object = { ...profile, metadata: newObjectMeta({ name, labels }) };
       return ensure(storage, scope, object, (stored) => refreshed(stored, profile));
     }),
   );
 }
 
 function refreshed(stored: Readonly<KubernetesObject>, shipped: FirmwareProfile): KubernetesObject {
-  if (stored.metadata.labels?.[FLEET_LABEL.shipped] !== 'true') return stored;
-  const profile: FirmwareProfile = { ...(stored as Readonly<FirmwareProfile>), spec: shipped.spec };
-  return profile;
+  const profile = stored as Readonly<FirmwareProfile>;
+  if (!isShipped(profile)) return profile;
+  const current: FirmwareProfile = { ...profile, spec: shipped.spec };
+  return current;
 }

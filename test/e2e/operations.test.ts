@@ -20,7 +20,18 @@ import type { Kubectl } from '#test/helpers/kubectl.js';
 import { Station } from '#test/helpers/station.js';
 import { deploymentManifest, type PodListView, shell } from '#test/helpers/workloads.js';
 
-const COMMANDS = ['up', 'hub', 'agent', 'token', 'kubeconfig', 'devices', 'backup', 'restore', 'version'];
+const COMMANDS = [
+  'up',
+  'hub',
+  'agent',
+  'token',
+  'kubeconfig',
+  'devices',
+  'profiles',
+  'backup',
+  'restore',
+  'version',
+];
 
 describe('the covey command', () => {
   test('every command has help, and wrong usage is exit code 2 with one line that says what', async () => {

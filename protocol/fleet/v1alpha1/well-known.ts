@@ -20,6 +20,10 @@ export const FLEET_LABEL = {
   profile: 'fleet.covey.dev/profile',
   /** On a node: spec.site of its device. */
   site: 'fleet.covey.dev/site',
+  /** On a node: what its board normally starts from, by its profile: sd, emmc … */
+  storage: 'fleet.covey.dev/storage',
+  /** On a node: temperature from which its processor is slowed down, by its profile. */
+  throttleCelsius: 'fleet.covey.dev/throttle-celsius',
   /** On a firmware profile, 'true': it comes with the hub, which keeps it up to date. Without it, it is a person's. */
   shipped: 'fleet.covey.dev/shipped',
 } as const;

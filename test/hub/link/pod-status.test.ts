@@ -1,7 +1,8 @@
 /** What a report makes of a pod's status, and of a device's Node. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { nodeLabels, nodeStatus } from '#hub/link/node-status.js';
+import { loadProfiles } from '#firmware-profiles/load.js';
+import { nodeLabels, nodeStatus, traitLabels } from '#hub/link/node-status.js';
 import { judgeReport } from '#hub/link/pod-status.js';
 import type { PodReport } from '#protocol/link/report.js';
 import { pod } from '#test/helpers/objects.js';
@@ -100,6 +101,17 @@ test('a device cannot label itself as Kubernetes or the fleet would', () => {
     'kubernetes.io/os': 'linux',
     'fleet.covey.dev/profile': 'rpi-4',
   });
+});
+
+test('traits of the board are labels, where its profile states them', async () => {
+  const profiles = await loadProfiles();
+  const labelsOf = (name: string) => traitLabels(profiles.find(({ metadata }) => metadata.name === name));
+  assert.deepEqual(labelsOf('raspberry-pi-cm4'), {
+    'fleet.covey.dev/storage': 'emmc',
+    'fleet.covey.dev/throttle-celsius': '80',
+  });
+  assert.deepEqual(labelsOf('generic-arm64'), {});
+  assert.deepEqual(labelsOf('none'), {});
 });
 
 test('a node condition that says the same keeps its times, and those of others stay', () => {
