@@ -21,7 +21,9 @@ function mergeEvents(events: readonly ReportedEvent[]): ReportedEvent[] {
     const key = [event.type, event.reason, event.fieldPath, event.message].join('\0');
     const before = merged.get(key);
     merged.delete(key);
-    merged.set(key, before === undefined ? event : { ...event, count: event.count + before.count });
+    const since = before?.since ?? event.since;
+    const count = event.count + (before?.count ?? 0);
+    merged.set(key, { ...event, count, ...(since === undefined ? {} : { since }) });
   }
   return [...merged.values()].slice(-MAX_EVENTS);
 }

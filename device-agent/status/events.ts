@@ -14,6 +14,9 @@ const MAX_MESSAGE_LENGTH = 1000;
 
 export class PendingEvents {
   readonly #events = new Map<string, ReportedEvent>();
+  /** When each was first seen, after it was taken too: a repeat is told as the same event. */
+  readonly #since = new Map<string, number>();
+  #lastSince = 0;
 
   get isEmpty(): boolean {
     return this.#events.size === 0;
@@ -27,10 +30,15 @@ export class PendingEvents {
         : event.message;
     const key = JSON.stringify([event.type, event.reason, message, event.fieldPath]);
     const count = (this.#events.get(key)?.count ?? 0) + 1;
-    this.#events.delete(key);
-    this.#events.set(key, { ...event, message, time: formatTime(now), count });
-    const [oldest] = this.#events.keys();
-    if (this.#events.size > MAX_PENDING_EVENTS && oldest !== undefined) this.#events.delete(oldest);
+    const since = this.#since.get(key) ?? this.#nextSince(now);
+    keepNewest(this.#since, key, since);
+    keepNewest(this.#events, key, { ...event, message, time: formatTime(now), count, since });
+  }
+
+  /** Microseconds, so that events of one millisecond stay in order. */
+  #nextSince(now: number): number {
+    this.#lastSince = Math.max(Math.round(now) * 1000, this.#lastSince + 1);
+    return this.#lastSince;
   }
 
   /** Takes all of them, oldest first. */
@@ -39,4 +47,11 @@ export class PendingEvents {
     this.#events.clear();
     return events;
   }
+}
+
+function keepNewest<V>(map: Map<string, V>, key: string, value: V): void {
+  map.delete(key);
+  map.set(key, value);
+  const [oldest] = map.keys();
+  if (map.size > MAX_PENDING_EVENTS && oldest !== undefined) map.delete(oldest);
 }

@@ -1,8 +1,10 @@
 /**
  * Writes Kubernetes Events for scheduler and controllers, off their path: `record` never waits and never
  * throws. The same event again only raises its count; many events of one object that differ in their message
- * alone become one "combined" event. Writes are paced and the queue is bounded: what exceeds it is counted
- * and dropped, the oldest news being worth the least. Disposing writes nothing more.
+ * alone become one "combined" event; and an object about which there is no end of news is heard 25 times, then
+ * once in five minutes (all three as Kubernetes has it). Thousands of objects may have news at once: writes are
+ * paced so that they take little from other work, and wait their turn. The queue is bounded: what exceeds it is
+ * counted and dropped, the oldest news being worth the least. Disposing writes nothing more.
  */
 import type { Clock } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
@@ -53,7 +55,6 @@ interface Known {
   lastMs: number;
   /** Whether the API has it; until then repeats only raise the count that will be written. */
   written: boolean;
-  queued: boolean;
 }
 
 interface Similar {
@@ -62,11 +63,14 @@ interface Similar {
 }
 
 const MAX_KNOWN = 4_096;
-const MAX_QUEUED = 2_000;
+const MAX_QUEUED = 20_000;
 const MAX_MESSAGE = 1_024;
 const MAX_SIMILAR = 10;
 const SIMILAR_WINDOW_MS = 600_000;
-const WRITES_PER_SECOND = 100;
+/** Of one object. */
+const OBJECT_BURST = 25;
+const OBJECT_PER_SECOND = 1 / 300;
+const WRITES_PER_SECOND = 200;
 const WRITE_BURST = 500;
 const IN_FLIGHT = 8;
 
@@ -74,13 +78,17 @@ class CorrelatingRecorder implements EventRecorder {
   readonly #options: EventRecorderOptions;
   readonly #known = new Map<string, Known>();
   readonly #similar = new Map<string, Similar>();
-  readonly #queue: Known[] = [];
+  /** What each object may still say. */
+  readonly #buckets = new Map<string, BucketLimiter>();
+  /** In the order in which they are written. */
+  readonly #queue = new Set<Known>();
   readonly #bucket: BucketLimiter;
   readonly #stop = new AbortController();
   readonly #running = new Set<Promise<void>>();
   #pumping = false;
   #sequence = 0;
   #dropped = 0;
+  #spared = 0;
 
   constructor(options: EventRecorderOptions) {
     this.#options = options;
@@ -100,7 +108,6 @@ class CorrelatingRecorder implements EventRecorder {
         count: 1,
         lastMs: now,
         written: false,
-        queued: false,
       };
     } else {
       this.#known.delete(key);
@@ -110,13 +117,26 @@ class CorrelatingRecorder implements EventRecorder {
     }
     this.#known.set(key, known);
     evictOldest(this.#known, MAX_KNOWN);
-    this.#enqueue(known);
+    // What is not written now is in the count that is written next.
+    if (this.#queue.has(known)) return;
+    if (this.#mayWrite(regarding)) this.#enqueue(known);
+    else this.#spared += 1;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
-    this.#queue.length = 0;
+    this.#queue.clear();
     await Promise.all(this.#running);
+  }
+
+  #mayWrite({ kind, metadata: { uid, namespace, name } }: KubernetesObject): boolean {
+    const key = [kind, namespace, name, uid].join('\n');
+    const bucket =
+      this.#buckets.get(key) ?? new BucketLimiter(this.#options.clock, OBJECT_PER_SECOND, OBJECT_BURST);
+    this.#buckets.delete(key);
+    this.#buckets.set(key, bucket);
+    evictOldest(this.#buckets, MAX_KNOWN);
+    return bucket.tryAccept();
   }
 
   /** The message to write: after too many different ones in a while, one that stands for all. */
@@ -169,15 +189,18 @@ class CorrelatingRecorder implements EventRecorder {
   }
 
   #enqueue(known: Known): void {
-    if (known.queued) return;
-    if (this.#queue.length >= MAX_QUEUED) {
+    this.#queue.add(known);
+    if (this.#queue.size > MAX_QUEUED) {
       this.#dropped += 1;
-      const oldest = this.#queue.shift();
-      if (oldest !== undefined) oldest.queued = false;
+      this.#takeOldest();
     }
-    known.queued = true;
-    this.#queue.push(known);
     if (!this.#pumping) this.#track(this.#pump());
+  }
+
+  #takeOldest(): Known | undefined {
+    const [oldest] = this.#queue;
+    if (oldest !== undefined) this.#queue.delete(oldest);
+    return oldest;
   }
 
   #track(work: Promise<void>): void {
@@ -189,18 +212,22 @@ class CorrelatingRecorder implements EventRecorder {
     this.#pumping = true;
     const { clock, logger } = this.#options;
     const inFlight = new Set<Promise<void>>();
-    for (let known = this.#queue.shift(); known !== undefined; known = this.#queue.shift()) {
-      known.queued = false;
+    while (this.#queue.size > 0 || inFlight.size > 0) {
+      const known = inFlight.size < IN_FLIGHT ? this.#takeOldest() : undefined;
+      if (known === undefined) {
+        await Promise.race(inFlight);
+        continue;
+      }
       const wait = this.#bucket.when();
-      if (wait > 0 && !(await slept(clock, wait, this.#stop.signal))) break;
+      if (wait > 0 && !(await slept(clock, wait, this.#stop.signal))) continue;
       const write = this.#write(known).finally(() => inFlight.delete(write));
       inFlight.add(write);
-      if (inFlight.size >= IN_FLIGHT) await Promise.race(inFlight);
     }
     this.#pumping = false;
-    await Promise.all(inFlight);
     if (this.#dropped > 0) logger.warn({ dropped: this.#dropped }, 'events were dropped, too many at once');
+    if (this.#spared > 0) logger.debug({ events: this.#spared }, 'objects had too much news to write');
     this.#dropped = 0;
+    this.#spared = 0;
   }
 
   async #write(known: Known): Promise<void> {

@@ -1,7 +1,8 @@
 /**
- * Writes what devices report as Kubernetes Events. The name of an Event is derived from what it is about, so a
- * repeat finds it again after a restart of the hub; and it notes the last report that was counted, so that a
- * report that comes twice counts once.
+ * Writes what devices report as Kubernetes Events. The name of an Event is derived from when the device first saw
+ * it and from what it is about: events of a pod are listed in the order of time, and a repeat finds its Event again
+ * after a restart of the hub. An Event notes the last report that was counted, so that a report that comes twice
+ * counts once.
  */
 
 import { createHash } from 'node:crypto';
@@ -70,14 +71,14 @@ export class DeviceEvents {
   #make(pod: Pod, event: ReportedEvent, { device, spool, sequence }: ReportOrigin): Event {
     const { name, namespace = 'default', uid } = pod.metadata;
     const message = event.message.slice(0, MAX_MESSAGE);
-    const about = [uid, device, event.type, event.reason, event.fieldPath, message].join('\0');
-    const digest = createHash('sha256').update(about).digest('hex').slice(0, 16);
     const time = formatTime(this.#timeOf(event.time));
+    const since = this.#since(pod, event);
+    const about = [uid, device, event.type, event.reason, event.fieldPath, message].join('\0');
     return {
       apiVersion: 'v1',
       kind: 'Event',
       metadata: newObjectMeta({
-        name: `${name.slice(0, 230)}.${digest}`,
+        name: `${name.slice(0, 230)}.${timedSuffix(pod, since, about)}`,
         namespace,
         annotations: { [FLEET_ANNOTATION.countedReport]: `${spool}/${sequence}` },
       }),
@@ -93,7 +94,7 @@ export class DeviceEvents {
       message,
       type: event.type,
       source: { component: COMPONENT, host: device },
-      firstTimestamp: time,
+      firstTimestamp: since === undefined ? time : formatTime(since / 1000),
       lastTimestamp: time,
       count: event.count,
       reportingComponent: COMPONENT,
@@ -101,11 +102,36 @@ export class DeviceEvents {
     };
   }
 
+  /** Undefined where the device tells no time, or one that cannot be. */
+  #since(pod: Pod, { since }: ReportedEvent): number | undefined {
+    if (since === undefined) return undefined;
+    const earliest = createdMs(pod) - MAX_CLOCK_ERROR_MS;
+    const latest = this.#clock.now() + MAX_CLOCK_ERROR_MS;
+    return since < earliest * 1000 || since > latest * 1000 ? undefined : since;
+  }
+
   #timeOf(reported: string): number {
     const now = this.#clock.now();
     const time = parseTime(reported);
     return time === undefined || Math.abs(time - now) > MAX_CLOCK_ERROR_MS ? now : time;
   }
+}
+
+/**
+ * Nanoseconds since the epoch as sixteen hexadecimal digits, as Kubernetes has them. A device's clock counts in
+ * microseconds; the rest, and without a time the part of the second of the pod's creation, is the event's digest.
+ */
+function timedSuffix(pod: Pod, since: number | undefined, about: string): string {
+  const digest = createHash('sha256').update(about).digest().readUInt32BE();
+  const nanoseconds =
+    since === undefined
+      ? BigInt(createdMs(pod)) * 1_000_000n + BigInt(digest % 1_000_000_000)
+      : BigInt(since) * 1000n + BigInt(digest % 1000);
+  return nanoseconds.toString(16).padStart(16, '0');
+}
+
+function createdMs(pod: Pod): number {
+  return parseTime(pod.metadata.creationTimestamp) ?? 0;
 }
 
 function wasCounted(event: Event, { spool, sequence }: ReportOrigin): boolean {

@@ -16,6 +16,8 @@ export const reportedEventSchema = z.object({
   /** RFC 3339 by the device's clock. */
   time: z.string(),
   count: z.number().int().positive(),
+  /** Microseconds since the epoch, by the device's clock, when it was first seen; of two events of a pod never the same. */
+  since: z.number().int().nonnegative().optional(),
 });
 export type ReportedEvent = z.infer<typeof reportedEventSchema>;
 

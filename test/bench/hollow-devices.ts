@@ -162,19 +162,21 @@ function podStatus(run: RunAssignment, hostIP: string, ended: boolean): PodStatu
 
 /** What an agent says of a container whose image is there. */
 function startEvents(run: RunAssignment): ReportedEvent[] {
-  const time = formatTime(Date.now());
+  const now = Date.now();
+  const time = formatTime(now);
   return run.pod.spec.containers.flatMap(({ name, image = '' }) =>
     [
       ['Pulled', `Container image "${image}" already present on machine`],
       ['Created', `Created container: ${name}`],
       ['Started', `Started container ${name}`],
-    ].map(([reason = '', message = '']) => ({
+    ].map(([reason = '', message = ''], index) => ({
       type: 'Normal' as const,
       reason,
       message,
       fieldPath: `spec.containers{${name}}`,
       time,
       count: 1,
+      since: now * 1000 + index,
     })),
   );
 }

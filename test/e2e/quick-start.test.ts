@@ -57,6 +57,28 @@ describe('the quick start', { skip: whyNoFleet() ?? false }, () => {
     for (const reason of ['Scheduled', 'Pulled', 'Created', 'Started'])
       assert.match(text, new RegExp(reason), text);
     assert.match(text, /Limits:\s+cpu:\s+200m\s+memory:\s+32Mi/);
+    // Told in the order in which it happened, however the list is asked for.
+    const story = [/^Scheduled$/, /^Pull/, /^Created$/, /^Started$/];
+    const ofPod = ['--field-selector', `involvedObject.name=${pod?.metadata.name}`, ...IN_HELLO];
+    const reasons = ['-o', 'jsonpath={range .items[*]}{.reason}{"\\n"}{end}'];
+    const sorted = ['--sort-by=.lastTimestamp', ...reasons];
+    const told = [
+      /Events:([\s\S]*)/
+        .exec(text)?.[1]
+        ?.split('\n')
+        .map((line) => line.trim().split(/\s+/)[1] ?? ''),
+      (await kubectl('get', 'events', ...ofPod, ...reasons)).split('\n'),
+      (await kubectl('get', 'events', ...ofPod, ...sorted)).split('\n'),
+    ];
+    for (const lines of told) {
+      const places = story.map((reason) => lines?.findIndex((line) => reason.test(line)) ?? -1);
+      assert.ok(!places.includes(-1), String(lines));
+      assert.deepEqual(
+        places,
+        places.toSorted((one, other) => one - other),
+        String(lines),
+      );
+    }
     const events = await kubectl('get', 'events', ...IN_HELLO);
     assert.match(events, /^LAST SEEN\s+TYPE\s+REASON\s+OBJECT\s+MESSAGE/);
     assert.match(events, /ScalingReplicaSet/);

@@ -84,18 +84,18 @@ test('a report made while offline is on disk once put resolves, and goes out aft
 
 test('reports of one pod that were not sent are joined, with their events counted', async (t) => {
   const { outbox, sent } = await open(await tempDir(t));
-  await outbox.put(report('a', 'one', [event('x')]));
+  await outbox.put(report('a', 'one', [{ ...event('x'), since: 5 }]));
   await outbox.put(report('b', 'other'));
-  await outbox.put(report('a', 'two', [event('x'), event('y')]));
+  await outbox.put(report('a', 'two', [{ ...event('x'), since: 7 }, event('y')]));
   assert.equal(outbox.size, 2);
   outbox.connected();
   const joined = sent.find(({ report: { uid } }) => uid === 'a')?.report;
   assert.equal(joined?.status.reason, 'two');
   assert.deepEqual(
-    joined?.events.map(({ message, count }) => [message, count]),
+    joined?.events.map(({ message, count, since }) => [message, count, since]),
     [
-      ['x', 2],
-      ['y', 1],
+      ['x', 2, 5],
+      ['y', 1, undefined],
     ],
   );
 });

@@ -115,3 +115,24 @@ test('equal events are counted, and there is a bound on different ones', () => {
     [[2, '1970-01-01T00:00:05Z']],
   );
 });
+
+test('an event keeps its beginning when it repeats, and no two of a pod begin together', () => {
+  const events = new PendingEvents();
+  const say = (reason: string, now: number) =>
+    events.add({ type: 'Normal', reason, message: '', fieldPath: '' }, now);
+  for (const reason of ['Created', 'Started', 'BackOff']) say(reason, 1_000);
+  assert.deepEqual(
+    events.take().map(({ since }) => since),
+    [1_000_000, 1_000_001, 1_000_002],
+  );
+  say('Created', 9_000);
+  // The clock was set back meanwhile.
+  say('Killing', 500);
+  assert.deepEqual(
+    events.take().map(({ reason, since }) => [reason, since]),
+    [
+      ['Created', 1_000_000],
+      ['Killing', 1_000_003],
+    ],
+  );
+});
