@@ -8,6 +8,7 @@ import type { Logger } from '#protocol/lib/logger.js';
 import type { InformerFactory } from '../cache/informer-factory.js';
 import type { Client } from '../client/client.js';
 import { createEventRecorder } from '../client/event-recorder.js';
+import { agentReleaseController } from './agent-release/reconcile.js';
 import type { Controller, ControllerParts } from './controller.js';
 import { deploymentController } from './deployment/reconcile.js';
 import type { DeviceLink } from './device-lifecycle/liveness.js';
@@ -40,6 +41,7 @@ const CONTROLLERS: ReadonlyArray<
   ['deployment-controller', deploymentController],
   ['device-lifecycle', deviceLifecycleController],
   ['taint-eviction-controller', taintEvictionController],
+  ['agent-release-controller', agentReleaseController],
 ];
 
 export function startControllers(options: ControllersOptions): AsyncDisposable {
