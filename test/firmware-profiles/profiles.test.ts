@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { loadProfiles } from '#firmware-profiles/load.js';
+import { loadProfiles, readProfileFile, shippedManifest } from '#firmware-profiles/load.js';
 import { matchProfile, parseCompatible } from '#firmware-profiles/match.js';
+import { quantityToNumber } from '#protocol/meta/quantity.js';
 import { tempDir } from '#test/helpers/temp-dir.js';
 
 test('every shipped profile loads, and no two claim the same board', async () => {
@@ -12,6 +13,32 @@ test('every shipped profile loads, and no two claim the same board', async () =>
   assert.ok(profiles.length >= 10);
   const claimed = profiles.flatMap(({ spec }) => spec.compatible);
   assert.equal(new Set(claimed).size, claimed.length);
+});
+
+test('every shipped profile names its sources, and keeps less for the system than the smallest of its boards has', async () => {
+  for (const { metadata, spec } of await loadProfiles()) {
+    assert.match((await shippedManifest(metadata.name)) ?? '', /^# Sources$/m, metadata.name);
+    // 512 MiB is the smallest memory of any of these boards; the Jetson and the ROCK have 4 GiB and more.
+    const least = spec.boot.dialect === 'direct' ? 2 ** 32 : 2 ** 29;
+    assert.ok(quantityToNumber(spec.reserved.memory) * 2 <= least, metadata.name);
+  }
+});
+
+test('two profiles that claim the same board are refused by both names', async (t) => {
+  const directory = await tempDir(t);
+  const text = (await shippedManifest('radxa-rock-5b')) ?? '';
+  await writeFile(join(directory, 'radxa-rock-5b.yaml'), text);
+  await writeFile(join(directory, 'rock-copy.yaml'), text.replace('name: radxa-rock-5b', 'name: rock-copy'));
+  await assert.rejects(
+    loadProfiles(directory),
+    /firmware profile rock-copy: spec\.compatible: "radxa,rock-5b" is claimed by radxa-rock-5b too/,
+  );
+});
+
+test('a file that is too large to be a profile is not read as one', async (t) => {
+  const file = join(await tempDir(t), 'large.yaml');
+  await writeFile(file, '#'.repeat(300 * 1024));
+  await assert.rejects(readProfileFile(file), /large\.yaml: 307200 bytes, more than/);
 });
 
 test('boards are recognised by the most specific entry of their device tree', async () => {

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { loadProfiles } from '#firmware-profiles/load.js';
+import { callApi, readCredentials } from '#hub/cli/credentials.js';
 import type { HubConfig } from '#hub/config.js';
 import { startHub } from '#hub/hub.js';
 import { systemClock } from '#hub/lib/system-clock.js';
@@ -34,6 +36,19 @@ test('a hub starts again on its directory with the same authority', async (t) =>
   const second = await startHub(config(directory), systemClock, silentLogger);
   await second[Symbol.asyncDispose]();
   assert.equal(await authority(), before);
+});
+
+test('a hub has the shipped firmware profiles from its first start', async (t) => {
+  const directory = await tempDir(t);
+  await using _hub = await startHub(config(directory), systemClock, silentLogger);
+  const path = '/apis/fleet.covey.dev/v1alpha1/firmwareprofiles?labelSelector=fleet.covey.dev/shipped=true';
+  const { items } = (await callApi(await readCredentials(directory), { method: 'GET', path })) as {
+    items: ReadonlyArray<{ readonly metadata: { readonly name: string } }>;
+  };
+  assert.deepEqual(
+    items.map(({ metadata }) => metadata.name),
+    (await loadProfiles()).map(({ metadata }) => metadata.name),
+  );
 });
 
 test('a store whose key is lost is refused, and no new key takes its place', async (t) => {

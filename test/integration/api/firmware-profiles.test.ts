@@ -60,3 +60,19 @@ test('kubectl is told which field of a profile is wrong', options, async (t) => 
   await refused({ boot: { dialect: 'cloud-init' } }, /spec\.boot\.bootPartition: Required value/);
   await kubectl.run(['create', '-f', '-'], { input: profile({}) });
 });
+
+test('whoever is known reads profiles; writing them is for administrators', async (t) => {
+  const hub = await ApiHub.start(t);
+  const path = '/apis/fleet.covey.dev/v1alpha1/firmwareprofiles';
+  const agent = hub.agentFor(await hub.authority.issueClient({ commonName: 'joe', organizations: [] }));
+  const stranger = hub.agentFor(undefined);
+  t.after(() => {
+    agent.destroy();
+    stranger.destroy();
+  });
+  assert.equal((await hub.send('GET', path, undefined, {}, agent)).status, 200);
+  assert.equal((await hub.send('GET', path, undefined, {}, stranger)).status, 403);
+  const [profile] = await loadProfiles();
+  assert.equal((await hub.send('POST', path, profile, {}, agent)).status, 403);
+  assert.equal((await hub.send('POST', path, profile)).status, 201);
+});
