@@ -6,6 +6,7 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import { CardError } from '../card-error.js';
+import { SECTOR_BYTES } from '../image/partition.js';
 import type { Progress } from '../lib/progress.js';
 import { alignedBlocks, BLOCK_BYTES } from './aligned-memory.js';
 import type { CardSource } from './card-source.js';
@@ -93,6 +94,11 @@ class CardWriter {
         mark === undefined ? 'another card' : mark.card === card ? 'another image' : `card ${mark.card}`;
       notice(`${target.path} holds the beginning of ${whose}: starting anew`);
     }
+    // First only the first sector changes: a write that is cut off leaves the old card whole, or the mark.
+    writeMark(this.#mark, { image: source.identity, card, position: 0, bytes: this.#bytes });
+    head.copy(this.#mark, SECTOR_BYTES, SECTOR_BYTES);
+    await target.write(this.#mark, 0);
+    await target.sync();
     await this.#writeMark(0);
     if (target.bytes > this.#bytes && !target.sparse) {
       const tail = Math.min(TAIL_BYTES, target.bytes - this.#bytes);
@@ -190,6 +196,11 @@ class CardWriter {
   async #finish(): Promise<void> {
     const { target, signal } = this.#options;
     signal?.throwIfAborted();
+    await target.sync();
+    // First what follows the first sector, with the mark still in it: a write that is cut off between two sectors
+    // must not leave a boot signature in front of anything unfinished.
+    this.#head.copy(this.#mark, SECTOR_BYTES, SECTOR_BYTES);
+    await target.write(this.#mark, 0);
     await target.sync();
     await target.write(this.#head, 0);
     await target.sync();

@@ -60,7 +60,7 @@ export class Ext4Volume implements VolumeAccess {
       if ('text' in content) await writeFile(source, content.text, { mode: 0o600 });
       if (/["\n]/.test(source)) throw new CardError(`${source}: debugfs reads no file with such a name`);
       await this.#spaceFor(path, (await stat(source)).size);
-      const fields = { mode: `0100${mode.toString(8).padStart(4, '0')}`, uid: '0', gid: '0' };
+      const fields = { mode: `010${mode.toString(8).padStart(4, '0')}`, uid: '0', gid: '0' };
       await this.#change([
         ...((await this.#type(path)) === undefined ? [] : [`rm ${place}`]),
         ...inParent(path, (name) => `write "${source}" ${name}`),
