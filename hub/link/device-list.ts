@@ -11,6 +11,7 @@ import type { CertificateAuthority } from '../authn/pki/certificate-authority.js
 import type { InformerFactory } from '../cache/informer-factory.js';
 import { DEVICES } from '../cache/resources.js';
 import type { Informer } from '../cache/types.js';
+import { highestEpoch } from './epoch.js';
 import type { HubTransport } from './transport.js';
 
 export interface DeviceListOptions {
@@ -53,6 +54,11 @@ export class DeviceList implements Disposable {
   /** Whether the hub listens to this device: it is not revoked. One that is not in the cache yet has just joined. */
   admitted(device: string): boolean {
     return this.#devices.get(device)?.spec.revoked !== true;
+  }
+
+  /** The highest session epoch that a device can have come to. */
+  highestEpoch(device: string): number {
+    return highestEpoch(this.#options.clock.now(), this.#devices.get(device)?.status.epoch);
   }
 
   /** Slowest beat that a device may be asked for, milliseconds. */

@@ -36,6 +36,7 @@ import type { Client } from '../client/client.js';
 import type { EventRecorder } from '../client/event-recorder.js';
 import { orNotFound } from '../client/or-not-found.js';
 import { type Asker, DeviceJoins } from './device-joins.js';
+import { epochBase } from './epoch.js';
 import { DEVICE_RESOURCE, decideJoin, isApproved, type JoinFacts, nameFor } from './join-decision.js';
 import { answer, parseBody, readJson } from './join-http.js';
 
@@ -327,12 +328,4 @@ function describe({
 }: Partial<Pick<TokenUse, 'serial' | 'model' | 'address'>>): string {
   const board = serial === undefined ? 'a board without a serial number' : `the board ${serial}`;
   return `${board}${model === undefined ? '' : ` (${model})`}${address === undefined ? '' : ` at ${address}`}`;
-}
-
-/** Counted from 2026, because an epoch travels with every message. */
-const EPOCH_ORIGIN_MS = Date.UTC(2026, 0, 1);
-
-/** Seconds: a device that joins again starts above all epochs of its former life, one connection a second. */
-function epochBase(nowMs: number): number {
-  return Math.max(0, Math.floor((nowMs - EPOCH_ORIGIN_MS) / 1000));
 }

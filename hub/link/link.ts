@@ -234,6 +234,7 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
     counters,
     logger,
     admitted: (device) => devices.admitted(device),
+    highestEpoch: (device) => devices.highestEpoch(device),
     handlers: {
       heard: (session) => presence.heard(session.device),
       hello: (session, hello) => {

@@ -1,6 +1,7 @@
 /**
  * Takes every message from devices: topic → decode → session → its part. What is malformed, oversized, stale,
- * repeated or unknown is counted and dropped here; nothing that a device sends can throw past it.
+ * repeated or unknown, or of a session that cannot be, is counted and dropped here; nothing that a device sends
+ * can throw past it.
  */
 import type { Logger } from '#protocol/lib/logger.js';
 import { decodeMessage, type MessageBody } from '#protocol/link/codec.js';
@@ -28,6 +29,8 @@ export interface RouterOptions {
   readonly logger: Logger;
   /** Whether the hub listens to this device at all (not revoked). */
   readonly admitted: (device: string) => boolean;
+  /** The highest session epoch that this device can have come to. */
+  readonly highestEpoch: (device: string) => number;
   readonly handlers: RouterHandlers;
 }
 
@@ -161,6 +164,17 @@ export class Router {
         `${device} ${kind}`,
         fields,
         `dropped a message that is ${fault}`,
+      );
+      return undefined;
+    }
+    const { epoch } = decoded.envelope;
+    const highest = this.#options.highestEpoch(device);
+    if (epoch > highest) {
+      counters.warnOnce(
+        'dropped_implausible-epoch',
+        device,
+        { device, kind, epoch, highest },
+        'refused a session epoch that the device cannot have come to; if it comes with no other, let it join again',
       );
       return undefined;
     }

@@ -93,6 +93,22 @@ export function hostileSuite(kind: BrokerKind): void {
     assert.equal(connected(), false);
   });
 
+  run('an epoch that no device can have come to is refused, and does not lock the device out', async (t) => {
+    const fleet = await LinkFleet.start(t, kind);
+    const { identity } = await fleet.identity('kitchen');
+    const client = await clientOf(t, fleet, identity);
+    const far = 2 ** 40;
+    await say(client, 'kitchen', 'presence', [far, 1], { state: 'birth', bootId: 'b' });
+    await say(client, 'kitchen', 'hello', [far, 1], hello);
+    await say(client, 'kitchen', 'presence', [far, 2], { state: 'death', bootId: 'b' });
+    await until('all three are counted', () => counted(fleet, 'dropped_implausible-epoch') === 3);
+    assert.equal(fleet.hub.liveness.get('kitchen'), undefined);
+    await say(client, 'kitchen', 'presence', [7, 1], { state: 'birth', bootId: 'b' });
+    await say(client, 'kitchen', 'hello', [7, 1], hello);
+    await until('the right hello is taken', () => counted(fleet, 'received_hello') === 1);
+    assert.equal(fleet.hub.liveness.get('kitchen')?.connected, true);
+  });
+
   run('a device cannot speak or listen for another', async (t) => {
     const fleet = await LinkFleet.start(t, kind);
     fleet.client.put(PODS, boundPod('secret', 'cellar'));
