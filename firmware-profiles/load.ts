@@ -2,7 +2,7 @@
  * Reads firmware profiles from files: all of a directory, or a single one that a person wrote. A file that is wrong
  * is an error that names it and the field; so are two profiles of a directory that claim the same board.
  */
-import { readdir, readFile } from 'node:fs/promises';
+import { open, readdir, readFile } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { decodeProfile, type FirmwareProfile, marked, ProfileError } from './profile.js';
@@ -66,12 +66,13 @@ async function readNamed(directory: string, file: string): Promise<FirmwareProfi
 }
 
 async function read(shown: string, path: string): Promise<FirmwareProfile> {
-  const bytes = await readFile(path);
-  if (bytes.length > MAX_BYTES)
+  await using file = await open(path);
+  const info = await file.stat();
+  if (!info.isFile() || info.size > MAX_BYTES)
     throw new ProfileError(
-      `firmware profile ${shown}: ${bytes.length} bytes, more than the ${MAX_BYTES} of a profile`,
+      `firmware profile ${shown}: not a profile, which is a file of at most ${MAX_BYTES} bytes`,
     );
-  return decodeProfile(shown, await parseText(shown, bytes.toString('utf8')));
+  return decodeProfile(shown, await parseText(shown, await file.readFile('utf8')));
 }
 
 /** JSON is told by its first character. */
