@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { CardError } from '../card-error.js';
 import { command } from './command.js';
 
-/** What the agent runs (device-agent/runtime, device-agent/network), and sfdisk for the first boot. */
+/** What the agent runs: device-agent/runtime and device-agent/network. */
 export const BOARD_PACKAGES = [
   'conmon',
   'crun',
@@ -16,7 +16,6 @@ export const BOARD_PACKAGES = [
   'nftables',
   'conntrack',
   'iproute2',
-  'fdisk',
 ];
 /** What every system that Covey is flashed to has, besides what Debian requires of all. */
 const ASSUMED = ['apt', 'systemd', 'systemd-sysv', 'udev', 'dbus'];
