@@ -9,6 +9,7 @@ import type { Clock } from '#protocol/lib/clock.js';
 import { AsyncStack } from '#protocol/lib/disposable-stack.js';
 import type { Logger } from '#protocol/lib/logger.js';
 import type { FailoverClass } from '#protocol/link/assignment.js';
+import type { BoardFinding } from '#protocol/link/board-finding.js';
 import type { NodeFacts } from '#protocol/link/hello.js';
 import { type CadenceClass, strictestClass } from '#protocol/link/lease-policy.js';
 import { quantityToMilli, quantityToNumber } from '#protocol/meta/quantity.js';
@@ -57,6 +58,8 @@ export interface AgentOptions {
   readonly updates?: (changed: () => void) => Promise<Updates>;
   /** The hardware for pods; what flags and profile say unless given. */
   readonly hardware?: HardwareSource;
+  /** What the board lacks; undefined where that is not looked for. */
+  readonly findings?: () => readonly BoardFinding[];
   /** Starts the link once there is something to say in a hello. */
   readonly connect: (hello: () => Promise<HelloFacts>) => Promise<Link>;
 }
@@ -222,6 +225,7 @@ async function build(
       images,
       imagesInUse: () => imagesInUse(desired),
       update: () => updates.report(),
+      ...(options.findings === undefined ? {} : { findings: options.findings }),
       send: (report) => link.reportNode(report),
       clock,
       logger,

@@ -16,6 +16,12 @@ export interface AgentConfig {
   /** Vanishes with a reboot (tmpfs). */
   readonly runDir: string;
   readonly name: string;
+  /** The name was given, and is not just the host's: the hub gives it no other. */
+  readonly nameGiven: boolean;
+  /** Directory on the card where a person looks for why the device does not come up. */
+  readonly card: string | undefined;
+  /** Whether the agent sets this machine's clock by the hub's. */
+  readonly setClock: boolean;
   /** What joining needs; undefined once the device has an identity, or when nothing was given. */
   readonly join: JoinConfig | undefined;
   readonly hollow: boolean;
@@ -78,6 +84,11 @@ const OPTIONS = {
     meaning: 'DIR of the launcher and the releases, set by the launcher (/opt/covey)',
   },
   hardware: { type: 'string', meaning: 'RESOURCE=GLOB,… of device nodes that pods may ask for' },
+  card: { type: 'string', meaning: 'DIR on the boot partition for a log that a person reads on a PC' },
+  'set-clock': {
+    type: 'boolean',
+    meaning: "set this machine's clock by the hub's where nothing else does (always with --card)",
+  },
   'log-level': { type: 'string', meaning: `one of ${LEVELS.join(' ')} (default info)` },
   hollow: { type: 'boolean', meaning: 'only pretend to run containers' },
   'claim-arch': { type: 'string', meaning: 'hollow: architecture to claim (arm64, amd64, arm)' },
@@ -138,6 +149,9 @@ export function parseConfig(
     dataDir: resolve(text('data') ?? '/var/lib/covey'),
     runDir: resolve(text('run-dir') ?? '/run/covey'),
     name,
+    nameGiven: text('name') !== undefined,
+    card: text('card') === undefined ? undefined : resolve(text('card') ?? ''),
+    setClock: values['set-clock'] === true || text('card') !== undefined,
     join: joinConfig(text('hub'), text('token-file'), text('ca'), text('ca-fingerprint')),
     hollow: values['hollow'] === true,
     claimed: claimedFacts(text),
@@ -156,6 +170,13 @@ export function parseConfig(
     tearDown: values['tear-down'] === true,
     exitWithParent: values['exit-with-parent'] === true,
   };
+}
+
+/** The configuration under the name that the hub has given. */
+export function renamed(config: AgentConfig, name: string): AgentConfig {
+  const cgroupParent =
+    config.cgroupParent === join('covey', config.name) ? join('covey', name) : config.cgroupParent;
+  return { ...config, name, cgroupParent };
 }
 
 function readValues(

@@ -4,10 +4,15 @@
  * 0 clean stop, 1 failure with one clear line, 2 wrong usage.
  */
 import { hostname } from 'node:os';
+import { boardSerial } from '#protocol/fleet/board-serial.js';
 import { AsyncStack } from '#protocol/lib/disposable-stack.js';
 import type { Logger } from '#protocol/lib/logger.js';
+import type { BoardFinding } from '#protocol/link/board-finding.js';
+import type { Board } from '#protocol/link/join.js';
 import { Agent } from './agent.js';
-import { type AgentConfig, helpText, parseConfig, UsageError } from './config.js';
+import { type AgentConfig, helpText, parseConfig, renamed, UsageError } from './config.js';
+import type { CardLog as CardLogType } from './firmware/card-log.js';
+import type { ClockKeeper } from './firmware/clock.js';
 import { noteFailure, openUpdates, releaseArchitecture } from './firmware/update/updates.js';
 import { createLogger } from './lib/logger.js';
 import { makePrivateDirectory } from './lib/state-dir.js';
@@ -15,18 +20,26 @@ import { systemClock } from './lib/system-clock.js';
 import { type DeviceIdentity, loadIdentity } from './link/identity.js';
 import { startLink } from './link/start.js';
 import { HeapTrimmer, processHeap } from './metrics/heap-trimmer.js';
+import { readBoard } from './observe/node-facts.js';
 import { Observer } from './observe/observer.js';
 import { createParts, registryEndpoint } from './parts.js';
+import { PreflightWatch } from './runtime/preflight-watch.js';
 import { tearDownDevice } from './teardown.js';
 import { AGENT_VERSION, agentVersion } from './version.js';
 
 /** What is still open after this long is not waited for. */
 const STOP_LIMIT_MS = 10_000;
 
-async function run(config: AgentConfig, logger: Logger, stopper: AbortController): Promise<void> {
+async function run(given: AgentConfig, logger: Logger, stopper: AbortController): Promise<void> {
   const stop = stopper.signal;
-  await makePrivateDirectory(config.dataDir);
-  let identity = await identify(config, logger, stop);
+  await makePrivateDirectory(given.dataDir);
+  await using stack = new AsyncStack();
+  const keeper = given.setClock ? stack.use(await keepClock(given.dataDir, logger)) : undefined;
+  const watch = given.hollow ? undefined : stack.use(watchPreflight(logger));
+  await watch?.run();
+  let identity = await identify(given, watch?.findings ?? [], logger, stop);
+  const config = renamed(given, identity.device);
+  const firstContact = config.card === undefined ? undefined : await noteFirstContact(config.card);
   const { random } = Math;
   const parts = await createParts({ config, identity: () => identity, clock: systemClock, logger, random });
   const agent = await Agent.start({
@@ -49,13 +62,16 @@ async function run(config: AgentConfig, logger: Logger, stopper: AbortController
         changed,
         restart: () => stopper.abort(new Error('restarting as another release')),
       }),
+    ...(watch === undefined ? {} : { findings: () => watch.findings }),
     connect: (hello) =>
       startLink({
         identity,
+        dataDir: config.dataDir,
         identityReplaced: (replaced) => {
           identity = replaced;
         },
-        dataDir: config.dataDir,
+        hubTimeHeard: (time) => void keeper?.heard(time),
+        connectFailed: (reason) => firstContact?.failed(reason),
         hello,
         clock: systemClock,
         random,
@@ -63,6 +79,10 @@ async function run(config: AgentConfig, logger: Logger, stopper: AbortController
       }),
   });
   logger.info({ device: config.name, runtime: parts.runtime.version }, 'the device agent is running');
+  if (agent.link.connected) firstContact?.made();
+  using _contact = agent.link.onConnectionChange((connected) => {
+    if (connected) firstContact?.made();
+  });
   using _trimmer = new HeapTrimmer(systemClock, processHeap());
   await new Promise<void>((resolve) => {
     if (stop.aborted) resolve();
@@ -71,12 +91,43 @@ async function run(config: AgentConfig, logger: Logger, stopper: AbortController
   await agent[Symbol.asyncDispose]();
 }
 
+/** Brings the clock out of 1970 before anything is started or joined. */
+async function keepClock(dataDir: string, logger: Logger): Promise<ClockKeeper> {
+  const { ClockKeeper, systemMachineClock } = await import('./firmware/clock.js');
+  const keeper = new ClockKeeper({ machine: systemMachineClock(), clock: systemClock, dataDir, logger });
+  await keeper.restore();
+  return keeper;
+}
+
+/** Says on the card why a device that has joined does not come up, until it has come up once in this run. */
+async function noteFirstContact(card: string) {
+  const { CardLog } = await import('./firmware/card-log.js');
+  let log: CardLogType | undefined = new CardLog(card, systemClock);
+  return {
+    failed: (reason: string) => void log?.write(`joined, but not connected yet: ${reason}`),
+    made: () => {
+      void log?.write('connected to the hub');
+      log = undefined;
+    },
+  };
+}
+
+function watchPreflight(logger: Logger): PreflightWatch {
+  return new PreflightWatch({
+    clock: systemClock,
+    logger,
+    preflight: async () => (await import('./runtime/preflight.js')).preflight(),
+  });
+}
+
 /** Takes down what an agent that could not do it itself has left. The hub is not needed. */
-async function tearDown(config: AgentConfig, logger: Logger): Promise<void> {
+async function tearDown(given: AgentConfig, logger: Logger): Promise<void> {
   const identity = () => {
     throw new TypeError('taking down needs no images from the hub');
   };
   const { random } = Math;
+  const joined = await loadIdentity(given.dataDir);
+  const config = joined === undefined ? given : renamed(given, joined.device);
   await using stack = new AsyncStack();
   const parts = await createParts({ config, identity, clock: systemClock, logger, random });
   for (const part of Object.values(parts)) stack.use(part);
@@ -84,25 +135,58 @@ async function tearDown(config: AgentConfig, logger: Logger): Promise<void> {
   await tearDownDevice({ parts, observer, runDir: config.runDir, clock: systemClock, wanted: [] });
 }
 
-/** The device's identity; joins the hub to get one when there is none. */
-async function identify(config: AgentConfig, logger: Logger, signal: AbortSignal): Promise<DeviceIdentity> {
+/** The device's identity; joins the hub to get one when there is none, or when it is that of another board. */
+async function identify(
+  config: AgentConfig,
+  findings: readonly BoardFinding[],
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<DeviceIdentity> {
   const known = await loadIdentity(config.dataDir);
-  if (known !== undefined) {
-    if (known.device !== config.name)
+  // A hollow device is no board, whatever machine plays it.
+  const board = config.hollow ? {} : await readBoard();
+  const copied = known !== undefined && isOfAnotherBoard(known, board);
+  if (known !== undefined && !copied) {
+    if (config.nameGiven && known.device !== config.name)
       throw new UsageError(`--name ${config.name}: ${config.dataDir} belongs to device ${known.device}`);
     return known;
   }
+  if (copied)
+    logger.error(
+      { identityOf: known.board, board: board.serial },
+      'the identity on this card is that of another board: joining as this one',
+    );
   if (config.join === undefined)
     throw new UsageError(
       'this device has no identity yet: give --hub, --token-file, and --ca or --ca-fingerprint',
     );
   const { joinInOwnProcess } = await import('./join-process.js');
-  const { name: device, dataDir, logLevel, join } = config;
-  await joinInOwnProcess({ device, dataDir, agentVersion: AGENT_VERSION, logLevel, join }, signal);
+  const { name: device, nameGiven, dataDir, logLevel, join, card, setClock } = config;
+  await joinInOwnProcess(
+    {
+      device,
+      anyName: !nameGiven,
+      board,
+      findings,
+      dataDir,
+      agentVersion: AGENT_VERSION,
+      logLevel,
+      card,
+      setClock,
+      join,
+    },
+    signal,
+  );
   const joined = await loadIdentity(dataDir);
   if (joined === undefined) throw new Error(`joined, but ${dataDir} has no identity`);
-  logger.info({ device, hub: join.hub }, 'this device has joined the hub');
+  logger.info({ device: joined.device, hub: join.hub }, 'this device has joined the hub');
   return joined;
+}
+
+/** Where one of the two has no serial number, nothing speaks against it. */
+function isOfAnotherBoard({ board }: DeviceIdentity, { serial }: Board): boolean {
+  const own = boardSerial(serial);
+  return board !== undefined && own !== undefined && board !== own;
 }
 
 /** Aborts when the process that started this one is gone. Nothing is polled where there is a channel. */

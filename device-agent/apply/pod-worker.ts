@@ -3,7 +3,7 @@
  * nothing left to do; then sleeps until something changes or a time comes. One round at a time. A step that
  * fails is said in an event and tried again with back-off; the other steps of the pod go on.
  */
-import type { Clock, Timer } from '#protocol/lib/clock.js';
+import { type Clock, EARLIEST_TIME, type Timer } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
 import type { ReportedEvent } from '#protocol/link/report.js';
 import type { DesiredPod } from '../desired/desired-pod.js';
@@ -250,7 +250,9 @@ export class PodWorker implements AsyncDisposable {
   #activeFor(desired: DesiredPod | undefined): number {
     const { clock } = this.#options;
     if (this.#acceptedAt !== undefined) return clock.monotonic() - this.#acceptedAt;
-    return desired === undefined ? 0 : Math.max(0, clock.now() - desired.acceptedAt);
+    // Accepted while the clock was in the past of all boards: since when is not known.
+    if (desired === undefined || desired.acceptedAt < EARLIEST_TIME) return 0;
+    return Math.max(0, clock.now() - desired.acceptedAt);
   }
 
   #wakeIn(delayMs: number): void {

@@ -3,7 +3,8 @@
  * bodies. Plain HTTP only for hosts that are configured so.
  */
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import { request as httpsRequest, type RequestOptions } from 'node:https';
+import { trusted } from '../link/https-call.js';
 import { ImageError } from './image-store.js';
 import type { RegistryEndpoint } from './options.js';
 
@@ -32,16 +33,10 @@ export function exchange(request: HttpRequest): Promise<IncomingMessage> {
       headers: { 'user-agent': 'covey-device-agent', ...request.headers },
       signal: request.signal,
     };
-    const tls = {
-      ...(endpoint?.ca === undefined ? {} : { ca: endpoint.ca }),
-      ...(endpoint?.certificate === undefined ? {} : { cert: endpoint.certificate }),
-      ...(endpoint?.key === undefined ? {} : { key: endpoint.key }),
-      ...(endpoint?.serverName === undefined ? {} : { servername: endpoint.serverName }),
-    };
     // A connection of its own: pulls are rare, and an idle pooled one would keep the board's radio awake.
     const outgoing = plain
       ? httpRequest(url, { ...options, agent: false })
-      : httpsRequest(url, { ...options, ...tls, agent: false });
+      : httpsRequest(url, { ...options, ...tlsOptions(request) });
     outgoing.setTimeout(request.idleTimeoutMs, () =>
       outgoing.destroy(new Error(`no data from ${url.host} for ${request.idleTimeoutMs / 1000} s`)),
     );
@@ -49,6 +44,27 @@ export function exchange(request: HttpRequest): Promise<IncomingMessage> {
     outgoing.once('error', reject);
     outgoing.end();
   });
+}
+
+/** For a host with an authority of its own, dates are judged as for the hub: a board's clock may be behind. */
+function tlsOptions({ url, endpoint, idleTimeoutMs, signal }: HttpRequest): RequestOptions {
+  const { ca, certificate, key, serverName } = endpoint ?? {};
+  if (ca !== undefined)
+    return trusted(url, {
+      ca,
+      certificate,
+      key,
+      serverName,
+      hubTime: undefined,
+      timeoutMs: idleTimeoutMs,
+      signal,
+    });
+  return {
+    agent: false,
+    ...(certificate === undefined ? {} : { cert: certificate }),
+    ...(key === undefined ? {} : { key }),
+    ...(serverName === undefined ? {} : { servername: serverName }),
+  };
 }
 
 /** The whole body; rejects when it is larger than `limit` bytes. */

@@ -33,6 +33,7 @@ import { Connection, type Session } from './connection.js';
 import type { EpochCounter } from './epoch.js';
 import { type DeviceIdentity, saveIdentity } from './identity.js';
 import { Inbox } from './inbox.js';
+import { LateRenewal } from './late-renewal.js';
 import { MonotonicLease } from './lease-holder.js';
 import type { AgentCommand, HelloFacts, Link } from './link.js';
 import type { Outbox } from './outbox.js';
@@ -51,6 +52,10 @@ export interface AgentLinkOptions {
   readonly epochs: EpochCounter;
   /** The device has a new certificate, or learned another key. */
   readonly identityReplaced: (identity: DeviceIdentity) => void;
+  /** The hub's time now, over a connection that its authority vouches for. */
+  readonly hubTimeHeard: (time: number) => void;
+  /** A connection to the broker was not made, and why. */
+  readonly connectFailed: (reason: string) => void;
   readonly openOutbox: (send: (sequence: number, report: PodReport) => void) => Promise<Outbox>;
 }
 
@@ -71,6 +76,7 @@ export class AgentLink implements Link {
   readonly #inbox: Inbox;
   readonly #outbox: Outbox;
   readonly #renewer: Renewer;
+  readonly #lateRenewal: LateRenewal;
   readonly #changed = new Set<(connected: boolean) => void>();
   readonly #sequences = new Map<UpKind, number>();
   #identity: DeviceIdentity;
@@ -127,6 +133,14 @@ export class AgentLink implements Link {
       hubTime: () => this.lease.hubTime(),
       send: (csr) => this.#send('renew', { csr }),
     });
+    this.#lateRenewal = new LateRenewal({
+      dataDir: options.dataDir,
+      clock,
+      logger,
+      identity: () => this.#identity,
+      replaced: (identity) => this.#replaced(identity),
+      hubTimeHeard: options.hubTimeHeard,
+    });
     this.#connection = new Connection({
       identity: () => this.#identity,
       clock,
@@ -138,7 +152,12 @@ export class AgentLink implements Link {
         encodeMessage('presence', { epoch, sequence: 0 }, { state: 'death', bootId: options.bootId }),
       hubTime: () => this.lease.hubTime(),
       maxDelayMs: () => MAX_RECONNECT_MS[this.#beats.cadenceClass],
+      failed: (reason) => {
+        this.#lateRenewal.connectFailed();
+        options.connectFailed(reason);
+      },
       up: (session) => {
+        this.#lateRenewal.connected();
         this.#up(session).catch((error: unknown) => {
           logger.error({ err: error }, 'a session could not be started');
           this.#connection.kick('the session could not be started');
@@ -282,6 +301,7 @@ export class AgentLink implements Link {
         const message = this.#admit('lease', payload);
         if (message === undefined) return;
         this.#beats.answered(message.body);
+        this.#options.hubTimeHeard(message.body.t);
         if (message.body.a !== undefined) this.#outbox.acknowledged(message.body.a);
         return;
       }
@@ -370,6 +390,7 @@ export class AgentLink implements Link {
     this.#send('presence', { state: 'death', bootId: this.#options.bootId, reason: 'the agent was stopped' });
     await this.#connection[Symbol.asyncDispose]();
     this.#renewer[Symbol.dispose]();
+    this.#lateRenewal[Symbol.dispose]();
     this.#inbox[Symbol.dispose]();
     await this.#outbox[Symbol.asyncDispose]();
     this.lease[Symbol.dispose]();

@@ -43,6 +43,8 @@ export interface ConnectionOptions {
   readonly hubTime: () => number | undefined;
   /** Longest delay between attempts now, milliseconds. */
   readonly maxDelayMs: () => number;
+  /** An attempt has failed, and why. */
+  readonly failed: (reason: string) => void;
   readonly up: (session: Session) => void;
   readonly down: (session: Session) => void;
   readonly message: (topic: string, payload: Uint8Array) => void;
@@ -93,6 +95,7 @@ export class Connection implements AsyncDisposable {
         turn += 1;
         counters.add('connects_failed');
         const message = error instanceof Error ? error.message : String(error);
+        this.#options.failed(message);
         logger.debug({ attempt }, message);
         counters.warnOnce('connect_errors', message, {}, message);
       }

@@ -19,6 +19,8 @@ const hubAddressSchema = z.object({
   https: z.string(),
   /** Session epochs of this identity start above it, so that they also grow over a card that was wiped. */
   epochBase: z.number().int().nonnegative(),
+  /** Canonical serial number of the board that joined: on another board this identity is a copy. */
+  board: z.string().optional(),
 });
 export type HubAddress = z.infer<typeof hubAddressSchema>;
 
@@ -69,13 +71,16 @@ export async function saveIdentity(dataDir: string, identity: DeviceIdentity): P
   const directory = join(dataDir, name);
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { mode: 0o700 });
-  const { device, mqtt, https, epochBase } = identity;
+  const { device, mqtt, https, epochBase, board } = identity;
   await writeSynced(join(directory, FILES.key), identity.key);
   await writeSynced(join(directory, FILES.certificate), identity.certificate);
   await writeSynced(join(directory, FILES.ca), identity.ca);
   if (identity.releaseKey !== undefined)
     await writeSynced(join(directory, FILES.releaseKey), identity.releaseKey);
-  await writeSynced(join(directory, FILES.hub), `${JSON.stringify({ device, mqtt, https, epochBase })}\n`);
+  await writeSynced(
+    join(directory, FILES.hub),
+    `${JSON.stringify({ device, mqtt, https, epochBase, board })}\n`,
+  );
   await syncDirectory(directory);
   const swap = join(dataDir, '.identity-link');
   await rm(swap, { force: true });

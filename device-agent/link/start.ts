@@ -20,6 +20,10 @@ export interface LinkOptions {
   readonly dataDir: string;
   /** The device has a new certificate, or learned another key. */
   readonly identityReplaced?: (identity: DeviceIdentity) => void;
+  /** The hub's time now, over a connection that its authority vouches for; with every lease. */
+  readonly hubTimeHeard?: (time: number) => void;
+  /** A connection to the broker was not made, and why. */
+  readonly connectFailed?: (reason: string) => void;
   /** What to say in a hello; called at the start of every session. */
   readonly hello: () => HelloFacts | Promise<HelloFacts>;
   readonly clock: Clock;
@@ -43,6 +47,8 @@ export async function startLink(options: LinkOptions): Promise<Link> {
     bootId: options.bootId ?? (await readBootId()),
     hello: options.hello,
     identityReplaced: options.identityReplaced ?? (() => undefined),
+    hubTimeHeard: options.hubTimeHeard ?? (() => undefined),
+    connectFailed: options.connectFailed ?? (() => undefined),
     clock,
     random,
     logger,

@@ -5,6 +5,7 @@
 import { readFile, statfs } from 'node:fs/promises';
 import { arch, availableParallelism, networkInterfaces, release, totalmem } from 'node:os';
 import type { NodeFacts } from '#protocol/link/hello.js';
+import type { Board } from '#protocol/link/join.js';
 import { quantityToMilli, quantityToNumber } from '#protocol/meta/quantity.js';
 import { orMissing } from '../lib/errno.js';
 
@@ -158,6 +159,20 @@ export async function readBoardFacts(root = '/proc/device-tree'): Promise<BoardF
     ...(model !== '' && { model }),
     ...(serial !== '' && { serial }),
     ...(revision !== undefined && { revision: revision.toString('hex').replace(/^0+/, '') }),
+  };
+}
+
+/** What this board says of itself when it joins; `root` is the device tree. */
+export async function readBoard(root = '/proc/device-tree'): Promise<Board> {
+  const [{ model, serial }, compatible] = await Promise.all([
+    readBoardFacts(root),
+    orMissing(readFile(`${root}/compatible`, 'utf8')),
+  ]);
+  const strings = compatible?.split('\0').filter((text) => text !== '' && text.length <= 128) ?? [];
+  return {
+    ...(model !== undefined && { model: model.slice(0, 256) }),
+    ...(serial !== undefined && { serial: serial.slice(0, 128) }),
+    ...(strings.length > 0 && { compatible: strings.slice(0, 16) }),
   };
 }
 

@@ -63,10 +63,12 @@ class ContainerWatch implements Disposable {
   readonly #states = new Map<ProbeKind, ProbeState>();
   readonly #timers = new Map<ProbeKind, Timer>();
   readonly #abort = new AbortController();
+  readonly #seenAt: number;
 
   constructor(container: ProbedContainer, options: ProberOptions) {
     this.#container = container;
     this.#options = options;
+    this.#seenAt = options.clock.monotonic();
     const { startupProbe, readinessProbe } = container.container;
     const { earlier } = container;
     this.#states.set('startup', initialProbeState(startupProbe === undefined || earlier?.started === true));
@@ -84,12 +86,20 @@ class ContainerWatch implements Disposable {
 
   #schedule(kind: ProbeKind, probe: Probe | undefined): void {
     if (probe === undefined) return;
-    const { clock, random } = this.#options;
-    const sinceStart = Math.max(0, clock.now() - this.#container.startedAt);
+    const { random } = this.#options;
+    const sinceStart = this.#sinceStart();
     const initialMs = Math.max(0, (probe.initialDelaySeconds ?? 0) * 1000 - sinceStart);
     // After an agent restart all containers are met at once; a fresh one is probed without delay.
     const spreadMs = this.#container.earlier === undefined ? 0 : random() * periodMs(probe);
     this.#arm(kind, probe, initialMs + spreadMs);
+  }
+
+  /** By this agent's own clock for a container that it has started: the wall clock of a board may jump by years. */
+  #sinceStart(): number {
+    const { clock } = this.#options;
+    const seenFor = clock.monotonic() - this.#seenAt;
+    if (this.#container.earlier === undefined) return seenFor;
+    return Math.max(seenFor, clock.now() - this.#container.startedAt);
   }
 
   #arm(kind: ProbeKind, probe: Probe, delayMs: number): void {

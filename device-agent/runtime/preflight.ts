@@ -6,6 +6,8 @@ import { findPlugin } from '../network/cni.js';
 import { findProgram } from './oci-runtime.js';
 
 export interface Finding {
+  /** What was looked at, in one word. */
+  readonly check: string;
   readonly severity: 'error' | 'warning';
   readonly message: string;
   /** What to type; undefined where no command helps. */
@@ -36,7 +38,11 @@ export async function preflight(options: PreflightOptions = {}): Promise<readonl
   const find = options.find ?? findProgram;
   const root = options.cgroupRoot ?? '/sys/fs/cgroup';
   if ((options.uid ?? process.getuid?.()) !== 0)
-    findings.push({ severity: 'error', message: 'containers need root; run as root or use hollow devices' });
+    findings.push({
+      check: 'root',
+      severity: 'error',
+      message: 'containers need root; run as root or use hollow devices',
+    });
   const layout = await cgroupLayout(root);
   const packages = new Set<string>();
   for (const [program, debianPackage] of PROGRAMS) {
@@ -55,6 +61,7 @@ export async function preflight(options: PreflightOptions = {}): Promise<readonl
   if (packages.size > 0) {
     const names = [...packages].join(' ');
     findings.push({
+      check: 'packages',
       severity: 'error',
       message: `not installed: ${names}`,
       fix: `apt-get install -y --no-install-recommends ${names}`,
@@ -68,6 +75,7 @@ async function kernelFindings(root: string, layout: 'v1' | 'v2' | undefined): Pr
   const findings: Finding[] = [];
   if (layout === undefined)
     findings.push({
+      check: 'cgroups',
       severity: 'error',
       message: `no control groups are mounted at ${root}`,
       fix: `mount -t cgroup2 cgroup2 ${root}`,
@@ -77,6 +85,7 @@ async function kernelFindings(root: string, layout: 'v1' | 'v2' | undefined): Pr
     layout === 'v2' ? controllers?.split(/\s+/).includes('memory') : await exists(`${root}/memory`);
   if (layout !== undefined && !memory)
     findings.push({
+      check: 'memory-cgroup',
       severity: 'warning',
       message:
         'the kernel offers no memory controller, so memory limits cannot be enforced: put cgroup_enable=memory into /boot/firmware/cmdline.txt and reboot',
@@ -85,6 +94,7 @@ async function kernelFindings(root: string, layout: 'v1' | 'v2' | undefined): Pr
   const filesystems = (await orMissing(readFile('/proc/filesystems', 'utf8'))) ?? '';
   if (!/\boverlay\b/.test(filesystems))
     findings.push({
+      check: 'overlayfs',
       severity: 'warning',
       message: 'the kernel has not loaded overlayfs; the first mount loads it where it is a module',
       fix: 'modprobe overlay',

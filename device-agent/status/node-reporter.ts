@@ -6,6 +6,7 @@ import type { NodeStatus } from '#protocol/core/v1/node.js';
 import type { Clock, Timer } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
 import type { AgentUpdate } from '#protocol/link/agent-update.js';
+import type { BoardFinding } from '#protocol/link/board-finding.js';
 import type { NodeFacts } from '#protocol/link/hello.js';
 import type { Inventory, NodeReport } from '#protocol/link/node-report.js';
 import type { ImageStore } from '../images/image-store.js';
@@ -28,6 +29,8 @@ export interface NodeReporterOptions {
   /** References of the images that pods of this device want. */
   readonly imagesInUse: () => ReadonlySet<string>;
   readonly update: () => AgentUpdate;
+  /** What the board lacks; undefined where that is not looked for. */
+  readonly findings?: () => readonly BoardFinding[];
   readonly send: (report: NodeReport) => void;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -67,7 +70,7 @@ export class NodeReporter implements Disposable {
   async look(): Promise<void> {
     const { facts, clock, images, send } = this.#options;
     const pressure = await this.#relieve(await this.#options.pressure());
-    this.#conditions = nodeConditions(pressure, this.#conditions, clock.now());
+    this.#conditions = nodeConditions(pressure, this.#conditions, clock.now(), this.#options.findings?.());
     const report: NodeReport = {
       status: { ...(await facts()), conditions: this.#conditions, images: nodeImages(await images.list()) },
       ...(this.#inventory !== undefined && { inventory: this.#inventory }),

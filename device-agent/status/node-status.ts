@@ -1,5 +1,6 @@
 /** The conditions of the node and its list of images, as kubelet would report them. Pure. */
 import type { NodeStatus } from '#protocol/core/v1/node.js';
+import { type BoardFinding, preflightState } from '#protocol/link/board-finding.js';
 import { formatTime } from '#protocol/meta/time.js';
 import type { LocalImage } from '../images/image-store.js';
 
@@ -30,11 +31,15 @@ function isDiskTight(pressure: Pressure): boolean {
   return share < MIN_DISK_FREE_SHARE || pressure.inodesFreeShare < MIN_INODES_FREE_SHARE;
 }
 
-/** `now`: milliseconds since the epoch. Transition times are the previous ones where the status is the same. */
+/**
+ * `now`: milliseconds since the epoch. Transition times are the previous ones where the status is the same.
+ * Without `findings` nothing is said of what the board lacks.
+ */
 export function nodeConditions(
   pressure: Pressure,
   previous: readonly NodeCondition[],
   now: number,
+  findings?: readonly BoardFinding[],
 ): NodeCondition[] {
   const memory = pressure.memoryAvailableBytes < MIN_MEMORY_AVAILABLE_BYTES;
   const processes = pressure.processes > pressure.processLimit * MAX_PROCESS_SHARE;
@@ -48,6 +53,7 @@ export function nodeConditions(
     pressureCondition('DiskPressure', isDiskTight(pressure), 'DiskPressure', 'device has no disk pressure'),
     pressureCondition('PIDPressure', processes, 'InsufficientPID', 'device has sufficient PID available'),
     { type: 'Ready', status: 'True', reason: 'DeviceReady', message: 'the device agent is running' },
+    ...(findings === undefined ? [] : [preflightState(findings)]),
   ];
   return drafts.map((draft) => {
     const before = previous.find((one) => one.type === draft.type);

@@ -64,7 +64,7 @@ async function approve(credentials: Credentials, name: string): Promise<string> 
     );
   }
   await patchSpec(credentials, name, { approvedKey: pendingJoin.key }, device.metadata);
-  return `device ${name}: ${describe(pendingJoin.board)} may join; it asks again within a minute or two`;
+  return `device ${name}: ${describe(pendingJoin.board)} may join; it asks again within half a minute`;
 }
 
 async function replace(credentials: Credentials, name: string): Promise<string> {

@@ -3,16 +3,16 @@
  * last which board it is. Written only when it says something new, and for one device at most every ten seconds,
  * so that a machine that asks again and again costs nothing.
  */
-import {
-  DEVICE_CONDITION,
-  type Device,
-  type DeviceBoard,
-  type DeviceSpec,
-  type DeviceStatus,
-  type PendingJoin,
+import type {
+  Device,
+  DeviceBoard,
+  DeviceSpec,
+  DeviceStatus,
+  PendingJoin,
 } from '#protocol/fleet/v1alpha1/device.js';
+import { DEVICE_CONDITION } from '#protocol/fleet/v1alpha1/well-known.js';
 import type { Clock } from '#protocol/lib/clock.js';
-import type { BoardFinding } from '#protocol/link/join.js';
+import { type BoardFinding, preflightState } from '#protocol/link/board-finding.js';
 import { type Condition, findCondition, setCondition } from '#protocol/meta/condition.js';
 import { isAlreadyExists, isConflict } from '#protocol/meta/status.js';
 import { formatTime } from '#protocol/meta/time.js';
@@ -161,13 +161,5 @@ function findingConditions(
 ): Condition[] {
   const known = findCondition(conditions, DEVICE_CONDITION.preflightFailed) !== undefined;
   if (findings.length === 0 && !known) return [...conditions];
-  return setCondition(conditions, preflightCondition(findings), time);
-}
-
-/** What was found on a board in one condition. */
-function preflightCondition(findings: readonly BoardFinding[]): Condition {
-  const type = DEVICE_CONDITION.preflightFailed;
-  const text = findings.map(({ check, message }) => `${check}: ${message}`).join('; ');
-  if (findings.some(({ severity }) => severity === 'error')) return condition(type, true, 'Errors', text);
-  return condition(type, false, findings.length === 0 ? 'Passed' : 'Warnings', text || 'nothing was found');
+  return setCondition(conditions, preflightState(findings), time);
 }

@@ -63,7 +63,7 @@ export interface EnrolmentOptions {
   readonly joined: (device: string) => Promise<void>;
 }
 
-const RETRY_WAITING_SECONDS = 30;
+const RETRY_WAITING_SECONDS = 15;
 const EVENT_EVERY_MS = 60_000;
 const MAX_TOLD = 1_024;
 

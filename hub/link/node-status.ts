@@ -8,10 +8,11 @@ import {
   deviceSchema,
 } from '#protocol/fleet/v1alpha1/device.js';
 import type { FirmwareProfile } from '#protocol/fleet/v1alpha1/firmware-profile.js';
-import { FLEET_FINALIZER, FLEET_LABEL } from '#protocol/fleet/v1alpha1/well-known.js';
+import { DEVICE_CONDITION, FLEET_FINALIZER, FLEET_LABEL } from '#protocol/fleet/v1alpha1/well-known.js';
 import type { AgentUpdate, UpdateOutcome } from '#protocol/link/agent-update.js';
 import type { Hello } from '#protocol/link/hello.js';
 import type { NodeReport } from '#protocol/link/node-report.js';
+import { findCondition, setCondition } from '#protocol/meta/condition.js';
 import { newObjectMeta } from '#protocol/meta/object-meta.js';
 import { labelValue } from '../lib/label-value.js';
 
@@ -117,7 +118,23 @@ export function deviceStatus(
     ...(update?.last === undefined ? {} : { update: outcome(current.update, update.last, now) }),
     profile: hello.profile,
     ...(addresses === undefined ? {} : { addresses }),
+    ...preflightOf(current, report, now),
   };
+}
+
+/** What the board says of its preflight now takes the place of what it said when it joined. */
+function preflightOf(
+  { conditions = [] }: DeviceStatus,
+  report: NodeReport | undefined,
+  now: string,
+): Pick<DeviceStatus, 'conditions'> {
+  const { preflightFailed } = DEVICE_CONDITION;
+  const said = report?.status.conditions?.find(({ type }) => type === preflightFailed);
+  if (said === undefined) return {};
+  const { type, status, reason = '', message = '' } = said;
+  // A board that never had anything wrong needs no condition that says so.
+  if (status === 'False' && findCondition(conditions, type) === undefined) return {};
+  return { conditions: setCondition(conditions, { type, status, reason, message }, now) };
 }
 
 /** The time is that of the state's first news. */

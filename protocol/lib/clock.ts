@@ -4,6 +4,9 @@
  * tests pass a fake clock and never sleep.
  */
 
+/** No clock that is right shows less: it is older than Covey. A board without a clock battery starts before it. */
+export const EARLIEST_TIME = Date.UTC(2026, 0, 1);
+
 /** Handle of a pending timer; disposing it cancels the timer. Cancelling twice is harmless. */
 export interface Timer extends Disposable {
   cancel(): void;

@@ -3,6 +3,7 @@
  * and where its broker is. GET /join answers the hub's authority, for devices that know only its fingerprint.
  */
 import { z } from 'zod';
+import { FINDING_SEVERITIES, MAX_FINDING_MESSAGE, MAX_FINDINGS } from './board-finding.js';
 
 export const JOIN_PATH = '/join';
 export const RENEW_PATH = '/join/renew';
@@ -18,16 +19,11 @@ export const boardSchema = z.object({
 });
 export type Board = z.infer<typeof boardSchema>;
 
-/** What was found wrong with a board before it started to work. */
 export const findingSchema = z.object({
-  /** What was looked at, in one word: 'memory-cgroup'. */
   check: z.string().max(64),
-  severity: z.enum(['error', 'warning', 'repaired']),
-  /** For a person: what is wrong and what to do. */
-  message: z.string().max(512),
+  severity: z.enum(FINDING_SEVERITIES),
+  message: z.string().max(MAX_FINDING_MESSAGE),
 });
-export type BoardFinding = z.infer<typeof findingSchema>;
-export const MAX_FINDINGS = 32;
 
 export const joinRequestSchema = z.object({
   /** Name that the device wants: DNS-1123, at most 63 characters. */

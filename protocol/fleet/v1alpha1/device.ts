@@ -19,12 +19,6 @@ const DEVICE_PRESENCES = ['Online', 'Offline', 'Unknown'] as const;
  */
 export const BOARD_POLICIES = ['SameBoard', 'Approve', 'Any'] as const;
 export type BoardPolicy = (typeof BOARD_POLICIES)[number];
-export const DEVICE_CONDITION = {
-  /** True: a board waits for `covey devices approve`. */
-  pendingApproval: 'PendingApproval',
-  /** True: something on the board keeps it from running containers as it should. */
-  preflightFailed: 'PreflightFailed',
-} as const;
 
 export const deviceSpecSchema = struct(`${FLEET}.DeviceSpec`, {
   /** Class of pods on this device that name none themselves. */

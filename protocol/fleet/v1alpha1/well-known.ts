@@ -41,6 +41,14 @@ export const FLEET_TAINT = {
   leaseExpired: 'fleet.covey.dev/lease-expired',
 } as const;
 
+/** Types of conditions of Devices. */
+export const DEVICE_CONDITION = {
+  /** True: a board waits for `covey devices approve`. */
+  pendingApproval: 'PendingApproval',
+  /** True: something on the board keeps it from running containers as it should. */
+  preflightFailed: 'PreflightFailed',
+} as const;
+
 export const FLEET_FINALIZER = {
   /** On a device: its node and certificate are cleaned up first. */
   device: 'fleet.covey.dev/device',

@@ -239,8 +239,8 @@ test('a reflashed board comes back as the same device; another board waits until
   const request = { device: 'kitchen', token, csr: stranger, board: OTHER_PI };
   const waiting = await post(request);
   assert.deepEqual([waiting.status, waiting.body.reason], [403, 'PendingApproval']);
-  assert.equal(waiting.body.details.retryAfterSeconds, 30);
-  assert.equal(waiting.headers['Retry-After'], '30');
+  assert.equal(waiting.body.details.retryAfterSeconds, 15);
+  assert.equal(waiting.headers['Retry-After'], '15');
   assert.match(waiting.body.message, /10000000abcdef02 asks to be kitchen.*belongs to.*10000000abcdef01/);
   const { pendingJoin, conditions } = get()?.status ?? {};
   assert.deepEqual(pendingJoin?.board, OTHER_PI);
