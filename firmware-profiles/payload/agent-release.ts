@@ -1,6 +1,6 @@
 /**
  * The files of one agent release as it lies in /opt/covey/releases/<version>/: the bundle, the profiles beside it,
- * and the native add-on for arm64, which is no part of a bundle.
+ * and the native add-on for its processor, which is no part of a bundle.
  */
 
 import { createHash } from 'node:crypto';
@@ -8,6 +8,7 @@ import { existsSync } from 'node:fs';
 import { copyFile, cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { ReleaseArchitecture } from '#protocol/fleet/v1alpha1/agent-release.js';
 import { CardError } from '../card-error.js';
 import { command } from './command.js';
 
@@ -15,38 +16,53 @@ const PACKAGE = fileURLToPath(new URL('../../../package.json', import.meta.url))
 const ADD_ON = 'node-pty';
 const NO_NPM = 'npm is not on this machine, and brings the add-on of the agent for the board: install it';
 
-/** Fills the directory with a release. `bundle`: dist/bundle, as `npm run build` makes it. */
-export async function stageAgentRelease(
-  directory: string,
-  bundle: string,
-  cache: string,
-  signal?: AbortSignal,
-): Promise<void> {
+export interface StageOptions {
+  /** Filled; removed first. */
+  readonly directory: string;
+  /** dist/bundle, as `npm run build` makes it. */
+  readonly bundle: string;
+  readonly cache: string;
+  readonly architecture: ReleaseArchitecture;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** npm's names of processors. */
+const CPUS: Readonly<Record<ReleaseArchitecture, string>> = { arm64: 'arm64', amd64: 'x64' };
+
+/** Fills the directory with a release. Throws CardError when something for it is missing, with what to do. */
+export async function stageAgentRelease(options: StageOptions): Promise<void> {
+  const { directory, bundle, cache, architecture, signal } = options;
   if (!existsSync(join(bundle, 'device-agent/main.js'))) {
     throw new CardError(`${bundle} has no bundle of the device agent: run npm run build`);
   }
   await rm(directory, { recursive: true, force: true });
   await mkdir(dirname(directory), { recursive: true });
   await cp(bundle, directory, { recursive: true });
-  const addOn = await addOnFor(cache, signal);
+  const addOn = await addOnFor(cache, architecture, signal);
   await cp(join(addOn, 'node_modules'), join(directory, 'node_modules'), { recursive: true });
   await copyFile(join(addOn, 'package.json'), join(directory, 'package.json'));
 }
 
-/** A directory with package.json and node_modules for linux-arm64, installed once per version. */
-async function addOnFor(cache: string, signal: AbortSignal | undefined): Promise<string> {
+/** A directory with package.json and node_modules for the architecture, installed once per version. */
+async function addOnFor(
+  cache: string,
+  architecture: ReleaseArchitecture,
+  signal: AbortSignal | undefined,
+): Promise<string> {
   const { dependencies } = JSON.parse(await readFile(PACKAGE, 'utf8')) as {
     dependencies: Readonly<Record<string, string>>;
   };
   const manifest = { private: true, type: 'module', dependencies: { [ADD_ON]: dependencies[ADD_ON] } };
   const text = `${JSON.stringify(manifest, undefined, 2)}\n`;
-  const kept = join(cache, `add-on-${createHash('sha256').update(text).digest('hex').slice(0, 16)}`);
+  const cpu = CPUS[architecture];
+  const digest = createHash('sha256').update(text).digest('hex');
+  const kept = join(cache, `add-on-${cpu}-${digest.slice(0, 16)}`);
   if (existsSync(kept)) return kept;
   await mkdir(cache, { recursive: true });
   const scratch = await mkdtemp(join(cache, 'add-on-'));
   try {
     await writeFile(join(scratch, 'package.json'), text);
-    const target = ['--os=linux', '--cpu=arm64', '--libc=glibc', '--ignore-scripts', '--no-package-lock'];
+    const target = ['--os=linux', `--cpu=${cpu}`, '--libc=glibc', '--ignore-scripts', '--no-package-lock'];
     const quiet = ['--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline'];
     await command('npm', ['install', ...target, ...quiet, '--cache', join(cache, 'npm')], {
       cwd: scratch,

@@ -51,7 +51,7 @@ export async function buildPayload(options: PayloadOptions): Promise<Payload> {
   try {
     const release = join(scratch, 'release');
     progress('payload: the device agent and its add-on for arm64');
-    await stageAgentRelease(release, bundle, cache, signal);
+    await stageAgentRelease({ directory: release, bundle, cache, architecture: 'arm64', signal });
     const manifest: PayloadManifest = { agentVersion, nodeVersion: NODE_VERSION, suite };
     const inputs = [
       ...[LAYOUT, manifest, BOARD_PACKAGES, await digestOf(LAUNCHER)],

@@ -11,6 +11,7 @@ import { devicesCommand } from './devices.js';
 import { hubCommand } from './hub-command.js';
 import { kubeconfigCommand } from './kubeconfig.js';
 import { profilesCommand } from './profiles.js';
+import { releaseCommand } from './release/release.js';
 import { restoreCommand } from './restore.js';
 import { tokenCommand } from './token.js';
 import { upCommand } from './up/up.js';
@@ -24,6 +25,7 @@ const COMMANDS: readonly Command[] = [
   kubeconfigCommand,
   devicesCommand,
   profilesCommand,
+  releaseCommand,
   backupCommand,
   restoreCommand,
   versionCommand,
