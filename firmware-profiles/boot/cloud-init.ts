@@ -13,15 +13,16 @@ import type { CardSettings } from '../settings.js';
 import type { CardStep } from '../step.js';
 import { withBootCommand, withHostname } from './cloud-config.js';
 import type { BootDialect } from './dialect.js';
+import { FSTAB, labelSteps } from './seed-label.js';
 
 const DEFAULT_MOUNT_POINT = '/boot/efi';
 
 export const cloudInit: BootDialect = {
   volume: 'boot',
   bootFiles: ['user-data', 'meta-data'],
-  rootFiles: ['usr/lib/os-release'],
+  rootFiles: ['usr/lib/os-release', FSTAB],
   cardDirectory: ({ spec }) => `${spec.boot.mountPoint ?? DEFAULT_MOUNT_POINT}/${CARD_DIRECTORY}`,
-  steps({ profile, settings, boot }) {
+  steps({ profile, settings, boot, root }) {
     if (boot === undefined) {
       throw new CardError(
         `profile ${profile.metadata.name} wants an image with a FAT partition, which this one has not`,
@@ -39,9 +40,7 @@ export const cloudInit: BootDialect = {
       write(`${CARD_DIRECTORY}/${FIRST_BOOT_UNIT}`, firstBootUnit(directory)),
       ...(network === undefined ? [] : [write('network-config', stringify(network))]),
       write('meta-data', metaData(settings)),
-      ...(seedLabel === undefined || seedLabel === boot.label
-        ? []
-        : [{ kind: 'label', volume: 'boot', label: seedLabel } as const]),
+      ...labelSteps(seedLabel, boot.label, root?.files),
       write('user-data', userData),
     ];
   },
