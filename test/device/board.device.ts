@@ -48,6 +48,7 @@ interface NodeView {
       readonly kernelVersion: string;
     };
     readonly capacity: Readonly<Record<string, string>>;
+    readonly allocatable: Readonly<Record<string, string>>;
   };
 }
 
@@ -114,7 +115,11 @@ describe('an arm64 board with cgroup v2', { skip: (await whyNoLab()) ?? false },
     assert.equal(status.nodeInfo.kernelVersion, await lab.guest.output('uname -r'));
     assert.equal(metadata.labels['kubernetes.io/arch'], 'arm64');
     assert.equal(metadata.labels['fleet.covey.dev/profile'], 'qemu-virt-arm64');
-    assert.ok(Number.parseInt(status.capacity['memory'] ?? '', 10) < 512 * 1024);
+    assert.equal(metadata.labels['fleet.covey.dev/storage'], 'virtual');
+    const kibibytes = (of: NodeView['status']['capacity']) => Number.parseInt(of['memory'] ?? '', 10);
+    assert.ok(kibibytes(status.capacity) < 512 * 1024);
+    // What the profile keeps for the system.
+    assert.equal(kibibytes(status.capacity) - kibibytes(status.allocatable), 96 * 1024);
   });
 
   test('runs a Deployment from the registry of the hub, with logs, exec and a terminal', async (t) => {
