@@ -88,7 +88,7 @@ async function parseText(shown: string, text: string): Promise<unknown> {
 }
 
 /** Throws ProfileError when two profiles claim the same board. */
-export function assertDistinct(profiles: readonly FirmwareProfile[]): void {
+function assertDistinct(profiles: readonly FirmwareProfile[]): void {
   const owners = new Map<string, string>();
   for (const { metadata, spec } of profiles) {
     for (const entry of spec.compatible) {

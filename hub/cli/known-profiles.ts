@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { loadProfiles, readProfileFile, unknownProfile } from '#firmware-profiles/load.js';
-import { decodeProfile, type FirmwareProfile, isShipped } from '#firmware-profiles/profile.js';
+import { decodeProfile, type FirmwareProfile, isShipped, ProfileError } from '#firmware-profiles/profile.js';
 import { FLEET_API_VERSION } from '#protocol/fleet/v1alpha1/well-known.js';
 import { readFileIfPresent } from '../lib/files.js';
 import { callApi, readCredentials } from './credentials.js';
@@ -26,8 +26,8 @@ export interface KnownProfiles {
 /** Never rejects for want of a hub. */
 export async function knownProfiles(dataDir: string): Promise<KnownProfiles> {
   const shipped = await loadProfiles();
-  if ((await readFileIfPresent(join(dataDir, 'kubeconfig'))) === undefined) return { profiles: shipped };
   try {
+    if ((await readFileIfPresent(join(dataDir, 'kubeconfig'))) === undefined) return { profiles: shipped };
     const own = (await hubProfiles(dataDir)).filter((profile) => !isShipped(profile));
     const names = new Set(own.map(({ metadata }) => metadata.name));
     const all = [...own, ...shipped.filter(({ metadata }) => !names.has(metadata.name))];
@@ -40,10 +40,13 @@ export async function knownProfiles(dataDir: string): Promise<KnownProfiles> {
 /** A file by its path, else a profile that is known by this name. Throws ProfileError. */
 export async function profileNamed(nameOrPath: string, dataDir: string): Promise<FirmwareProfile> {
   if (isPath(nameOrPath)) return readProfileFile(nameOrPath);
-  const { profiles } = await knownProfiles(dataDir);
+  const { profiles, hubMissing } = await knownProfiles(dataDir);
   const found = profiles.find(({ metadata }) => metadata.name === nameOrPath);
-  if (found === undefined) throw unknownProfile(nameOrPath, profiles);
-  return found;
+  if (found !== undefined) return found;
+  const { message } = unknownProfile(nameOrPath, profiles);
+  throw new ProfileError(
+    hubMissing === undefined ? message : `${message}; the hub was not asked: ${hubMissing}`,
+  );
 }
 
 /** Names of profiles have neither a '/' nor a '.'. */

@@ -92,4 +92,7 @@ test('with a hub its own profiles are listed too, and go before those of this ve
   assert.equal(stopped.code, 0);
   assert.match(stopped.stderr, /only those of this version are listed: cannot reach the hub/);
   assert.match(stopped.stdout, /^raspberry-pi-4 .* covey$/m);
+  const unknown = await covey(['profiles', 'show', 'my-board', '--data', data]);
+  assert.equal(unknown.code, 1);
+  assert.match(unknown.stderr, /no firmware profile "my-board".*the hub was not asked: cannot reach the hub/);
 });
