@@ -3,11 +3,13 @@
  * to a hub whose data moves, is damaged, or has no room.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CoveyService, covey } from './covey.js';
 import { freePort } from './fleet.js';
 import { findKubectls, Kubectl } from './kubectl.js';
+import { LaunchedAgent } from './launched-agent.js';
 
 export class Station implements AsyncDisposable {
   readonly directory: string;
@@ -48,20 +50,40 @@ export class Station implements AsyncDisposable {
 
   /** Makes a token of the hub on `data`, and starts a hollow device that joins with it. */
   async startDevice(name: string, data: string): Promise<void> {
+    this.#agents.push(new CoveyService(['agent', '--hollow', ...(await this.#joining(name, data))]));
+    await this.#ready(name, data);
+  }
+
+  /** Flags by which an agent joins the hub on `data`, with a token of its own. */
+  async #joining(name: string, data: string): Promise<string[]> {
     const token = await covey(['token', '--data', data, 'create', '--device', name]);
     if (token.code !== 0) throw new Error(token.stderr);
     const own = join(this.directory, name);
     writeFileSync(`${own}.token`, token.stdout);
-    this.#agents.push(
-      new CoveyService([
-        ...['agent', '--hollow', '--name', name, '--data', own, '--run-dir', `${own}.run`],
-        ...['--hub', `https://127.0.0.1:${this.apiPort}`, '--ca', join(data, 'pki', 'ca.crt')],
-        ...['--token-file', `${own}.token`],
-      ]),
-    );
+    return [
+      ...['--name', name, '--data', join(own, 'data'), '--run-dir', `${own}.run`],
+      ...['--hub', `https://127.0.0.1:${this.apiPort}`, '--ca', join(data, 'pki', 'ca.crt')],
+      ...['--token-file', `${own}.token`],
+    ];
+  }
+
+  async #ready(name: string, data: string): Promise<void> {
     const kubectl = this.kubectl(data);
     await kubectl.run(['wait', '--for=create', `node/${name}`, '--timeout=30s']);
     await kubectl.run(['wait', '--for=condition=Ready', `node/${name}`, '--timeout=30s']);
+  }
+
+  /** Starts a hollow device as a flashed board runs it, by the launcher and with a release of this version. */
+  async launchDevice(name: string, data: string, version: string): Promise<LaunchedAgent> {
+    const own = join(this.directory, name);
+    await mkdir(own, { recursive: true });
+    const agent = await LaunchedAgent.start({
+      directory: own,
+      version,
+      args: ['--hollow', ...(await this.#joining(name, data))],
+    });
+    await this.#ready(name, data);
+    return agent;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

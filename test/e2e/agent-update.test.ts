@@ -1,0 +1,217 @@
+/**
+ * Updates of the agent from the command line to the device and back: a real hub, a real agent started by the real
+ * launcher, releases that work and releases that are broken in every way that a device must come back from.
+ */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { access, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { readCredentials } from '#hub/cli/credentials.js';
+import type { Credentials } from '#hub/lib/https-client.js';
+import type { AgentRelease, AgentRollout } from '#protocol/fleet/v1alpha1/agent-release.js';
+import type { Device } from '#protocol/fleet/v1alpha1/device.js';
+import { covey } from '#test/helpers/covey.js';
+import { eventually } from '#test/helpers/eventually.js';
+import { whyNoHollowFleet } from '#test/helpers/fleet.js';
+import type { Kubectl } from '#test/helpers/kubectl.js';
+import type { LaunchedAgent } from '#test/helpers/launched-agent.js';
+import {
+  type Breakage,
+  CRASH,
+  publishStaged,
+  type StagedPublication,
+  stageThinRelease,
+  thisArchitecture,
+} from '#test/helpers/staged-release.js';
+import { Station } from '#test/helpers/station.js';
+
+const SLOW_MS = 60_000;
+const FIRST = '1.0.0';
+
+describe('updates of the agent', { skip: whyNoHollowFleet() ?? false }, () => {
+  let station: Station;
+  let data: string;
+  let hub: Credentials;
+  let kubectl: Kubectl;
+  let agent: LaunchedAgent;
+  let versions = 0;
+
+  const device = (name = 'pi') => kubectl.json<Device>(['get', 'device', name]);
+  const release = (name: string) => kubectl.json<AgentRelease>(['get', 'agentrelease', name]);
+  const publish = async (
+    how: Breakage | undefined,
+    more: Partial<StagedPublication> & { rollout?: Partial<AgentRollout> } = {},
+  ): Promise<string> => {
+    versions += 1;
+    const version = more.version ?? `2.${versions}.0`;
+    const directory = join(station.directory, `release-${version}`);
+    await stageThinRelease(directory, how);
+    const architecture = thisArchitecture();
+    await publishStaged(hub, { data, directory, architecture, version, ...more });
+    return version;
+  };
+  /** Waits until the release has failed on the device; returns the reason. */
+  const failure = async (version: string): Promise<string> => {
+    const { status } = await eventually(`release ${version} fails`, SLOW_MS, async () => {
+      const found = await release(version);
+      if ((found.status.failed ?? 0) > 0) return found;
+      throw new Error(`${JSON.stringify(found.status)} ${JSON.stringify((await device()).status.update)}`);
+    });
+    assert.equal(status.phase, 'Halted');
+    return status.failures?.[0]?.reason ?? '';
+  };
+  const runs = (version: string) =>
+    eventually(`the device runs ${version}`, SLOW_MS, async () => {
+      const { status } = await device();
+      if (status.agentRelease === version && status.update?.state !== 'OnTrial') return true;
+      throw new Error(JSON.stringify(status));
+    });
+
+  before(async () => {
+    station = await Station.create();
+    data = join(station.directory, 'hub');
+    await station.startHub(data);
+    hub = await readCredentials(data);
+    kubectl = station.kubectl(data);
+    agent = await station.launchDevice('pi', data, FIRST);
+  });
+  after(async () => {
+    await agent?.stop();
+    await station?.[Symbol.asyncDispose]();
+  });
+
+  test('a release arrives, proves itself and is what the device says it runs', async () => {
+    const { pid } = agent;
+    const version = await publish(undefined);
+    await runs(version);
+    assert.notEqual(agent.pid, pid);
+    assert.equal(await agent.current(), version);
+    await eventually('the release is complete', SLOW_MS, async () => {
+      const { status } = await release(version);
+      return status.phase === 'Complete' && status.updated === 1;
+    });
+    const { status } = await device();
+    assert.match(status.agentVersion ?? '', new RegExp(`covey\\.${version}$`));
+    assert.equal(status.update?.state, 'Updated');
+    assert.equal(status.updateOffer, undefined);
+    await assert.rejects(access(join(agent.install, 'trial')));
+    const table = await kubectl.run(['get', 'agentreleases', '-o', 'wide']);
+    assert.match(table, /Complete +1 +1 +0 +0 .* all 1 devices run it/);
+    const events = await kubectl.run(['get', 'events', '-A']);
+    assert.match(events, /AgentUpdated +device\/pi/);
+  });
+
+  const broken: ReadonlyArray<readonly [Breakage, RegExp]> = [
+    ['crashes', new RegExp(`ended 3 times before it was healthy: .*${CRASH}`)],
+    ['exits', /ended 3 times before it was healthy/],
+    ['hangs', /was not healthy within 10 seconds/],
+    ['cannot-connect', /was not healthy within 10 seconds: it was not connected to the hub/],
+  ];
+  for (const [how, expected] of broken) {
+    test(`a release that ${how} is left again, with the reason`, async () => {
+      const before = await agent.current();
+      const version = await publish(how, { rollout: { healthySeconds: 10 } });
+      const reason = await failure(version);
+      assert.match(reason, expected);
+      assert.equal(await agent.current(), before);
+      assert.equal((await device()).status.agentRelease, before);
+      assert.match(await kubectl.run(['get', 'agentreleases', version, '-o', 'wide']), expected);
+      assert.match(await kubectl.run(['describe', 'agentrelease', version]), expected);
+      await assert.rejects(access(join(agent.install, 'releases', version)));
+    });
+  }
+
+  const refused: ReadonlyArray<readonly [string, Partial<StagedPublication>, RegExp]> = [
+    [
+      'is signed by somebody else',
+      { otherKey: 'other-key' },
+      /the signature of release .* is not from the hub that this device joined/,
+    ],
+    [
+      'is truncated',
+      { spoil: (archive) => spoiled(archive, archive.bytes.subarray(0, archive.bytes.length / 2)) },
+      /the archive is damaged/,
+    ],
+    [
+      'unpacks to more than was promised',
+      { spoil: (archive) => ({ ...archive, unpackedBytes: 10 }) },
+      /unpacks to more than the promised 10 bytes/,
+    ],
+    [
+      'does not fit on the disk',
+      { spoil: (archive) => ({ ...archive, unpackedBytes: 2 * 2 ** 30 }) },
+      /not enough disk for release/,
+    ],
+  ];
+  for (const [what, more, expected] of refused) {
+    test(`a release that ${what} is refused, with the reason`, async (t) => {
+      if (what.includes('disk') && !(await diskIsSmall(station.directory)))
+        return t.skip('the disk has room for everything that may be published');
+      const { pid } = agent;
+      const otherKey =
+        more.otherKey === undefined ? {} : { otherKey: join(station.directory, more.otherKey) };
+      assert.match(await failure(await publish(undefined, { ...more, ...otherKey })), expected);
+      assert.equal(agent.pid, pid, 'the agent was restarted');
+    });
+  }
+
+  test('an operator lets those that failed try again', async () => {
+    const version = await publish('exits');
+    await failure(version);
+    const answer = await covey(['release', 'set', version, '--retry', '--data', data]);
+    assert.equal(answer.code, 0, answer.stderr);
+    await eventually('it fails again', SLOW_MS, async () => {
+      const { update } = (await device()).status;
+      return update?.offer.endsWith('/2') === true && update.state === 'Failed';
+    });
+  });
+
+  test('nothing is offered while it is paused, and it goes on afterwards', async () => {
+    const version = await publish(undefined, { rollout: { paused: true } });
+    await eventually(
+      'it says that it is paused',
+      SLOW_MS,
+      async () => (await release(version)).status.phase === 'Paused',
+    );
+    assert.equal((await device()).status.updateOffer, undefined);
+    assert.equal((await covey(['release', 'set', version, '--resume', '--data', data])).code, 0);
+    await runs(version);
+    const listed = await covey(['release', '--data', data]);
+    assert.match(listed.stdout, new RegExp(`${version.replaceAll('.', '\\.')} +Complete +1 +1`));
+  });
+
+  test('an agent that nobody would start again cannot be updated, and is no failure', async () => {
+    await station.startDevice('by-hand', data);
+    const version = await publish(undefined);
+    await runs(version);
+    const { status } = await eventually('it is counted', SLOW_MS, async () => {
+      const found = await release(version);
+      return found.status.phase === 'Complete' && found.status.notUpdatable === 1 ? found : undefined;
+    });
+    assert.equal(status.failed, 0);
+    assert.match(status.message ?? '', /1 cannot be updated/);
+  });
+
+  test('going back to an earlier version is for those who say so', async () => {
+    const running = await agent.current();
+    const version = await publish(undefined, { version: '1.5.0' });
+    await eventually('it says why nothing happens', SLOW_MS, async () =>
+      /1 run a later version/.test((await release(version)).status.message ?? ''),
+    );
+    assert.equal(await agent.current(), running);
+    await publish(undefined, { version: '1.6.0', allowDowngrade: true });
+    await runs('1.6.0');
+  });
+});
+
+function spoiled(archive: Parameters<NonNullable<StagedPublication['spoil']>>[0], bytes: Buffer) {
+  const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+  return { ...archive, bytes, digest };
+}
+
+/** Whether the largest release that may be published does not fit. */
+async function diskIsSmall(directory: string): Promise<boolean> {
+  const { bavail, bsize } = await statfs(directory);
+  return bavail * bsize < 2 * 2 ** 30;
+}
