@@ -22,7 +22,11 @@ const fileSchema = z.object({
     z.array(
       z.object({
         resource: z.string(),
-        identity: z.object({ name: z.string().optional(), place: z.string() }),
+        identity: z.object({
+          name: z.string().optional(),
+          place: z.string(),
+          twin: z.literal(true).optional(),
+        }),
       }),
     ),
   ),

@@ -128,6 +128,7 @@ function inside(path: string, devRoot: string): string {
     : join('/dev', path.startsWith('/dev/') ? path.slice('/dev'.length) : basename(path));
 }
 
+/** Units with their identities; two that say the same of themselves are marked. */
 async function identify(found: readonly FoundOffer[], sysRoot: string): Promise<readonly Unit[]> {
   const consoles = await kernelConsoles(sysRoot);
   const units: Unit[] = [];
@@ -152,7 +153,18 @@ async function identify(found: readonly FoundOffer[], sysRoot: string): Promise<
       units.push({ resource, identity, nodes: [bare(node)] });
     }
   }
-  return units;
+  return markTwins(units);
+}
+
+function markTwins(units: readonly Unit[]): readonly Unit[] {
+  const named = new Map<string, number>();
+  for (const { identity } of units)
+    if (identity.name !== undefined) named.set(identity.name, (named.get(identity.name) ?? 0) + 1);
+  return units.map((unit) =>
+    (named.get(unit.identity.name ?? '') ?? 0) > 1
+      ? { ...unit, identity: { ...unit.identity, twin: true } }
+      : unit,
+  );
 }
 
 function kernelName({ paths }: UnitNode): string {

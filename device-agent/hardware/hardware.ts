@@ -175,7 +175,7 @@ export class Hardware implements Disposable {
     return locator([...this.#store.all().values()].flatMap(unitsOf), this.#units);
   }
 
-  /** A unit that was found at another place is known by that place from now on. */
+  /** A unit that was found at another place is known by that place from now on, and that it has a twin. */
   async #follow(): Promise<void> {
     const locateHeld = this.#locator();
     for (const [uid, allocation] of this.#store.all()) {
@@ -183,7 +183,7 @@ export class Hardware implements Disposable {
       if (!moved) continue;
       const units = [...allocation].map(([container, held]): [string, readonly HeldUnit[]] => [
         container,
-        held.map((one) => ({ resource: one.resource, identity: locateHeld(one)?.identity ?? one.identity })),
+        held.map((one) => followed(one, locateHeld(one))),
       ]);
       await this.#store.put(uid, new Map(units));
     }
@@ -207,5 +207,15 @@ export class Hardware implements Disposable {
 }
 
 function isWhereItWas(held: HeldUnit, unit: Unit | undefined): boolean {
-  return unit === undefined || sameIdentity(unit.identity, held.identity);
+  if (unit === undefined) return true;
+  return (
+    sameIdentity(unit.identity, held.identity) &&
+    (held.identity.twin ?? unit.identity.twin) === held.identity.twin
+  );
+}
+
+function followed(held: HeldUnit, unit: Unit | undefined): HeldUnit {
+  if (unit === undefined) return held;
+  const twin = held.identity.twin ?? unit.identity.twin;
+  return { resource: held.resource, identity: { ...unit.identity, ...(twin && { twin }) } };
 }

@@ -1,7 +1,7 @@
 /**
  * Where the units that pods hold are now. Pure, and one to one: no unit stands for two that are held. A unit is
- * first looked for at its place; one with a serial number then anywhere. Adapters of one make that all carry the
- * same serial number are told apart by their places for as long as they stay there.
+ * first looked for at its place; one with a serial number of its own then anywhere. Adapters of a make that gives all
+ * the same serial number are told apart by their places only.
  */
 import { sameIdentity, type Unit, type UnitIdentity } from './unit.js';
 
@@ -20,8 +20,9 @@ export function locate(
     return undefined;
   };
   const found = held.map((one) => take((unit) => sameIdentity(unit.identity, one)));
-  return held.map(
-    (one, index) =>
-      found[index] ?? (one.name === undefined ? undefined : take((unit) => unit.identity.name === one.name)),
-  );
+  const elsewhere = ({ name, twin }: UnitIdentity) =>
+    name === undefined || twin === true
+      ? undefined
+      : take(({ identity }) => identity.name === name && identity.twin !== true);
+  return held.map((one, index) => found[index] ?? elsewhere(one));
 }

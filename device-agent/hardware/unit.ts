@@ -24,6 +24,8 @@ export interface UnitIdentity {
   readonly name?: string | undefined;
   /** Where it is attached: its path below /sys/devices without the kernel's running numbers. */
   readonly place: string;
+  /** Another unit says the same of itself: only the place tells them apart. Once seen, never forgotten. */
+  readonly twin?: true | undefined;
 }
 
 /** One device node. */

@@ -217,7 +217,6 @@ function resources(spec: ContainerSpec, environment: OciEnvironment, privileged:
             ...(minor === undefined ? {} : { minor }),
             access: 'rwm',
           })),
-          // No 'm': what the container was given it may use; other nodes it cannot make of it.
           ...(spec.devices ?? []).map(({ type, major, minor }) => ({
             allow: true,
             type,

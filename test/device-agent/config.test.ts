@@ -22,6 +22,22 @@ test('flags win over the environment, the environment over defaults', () => {
   assert.deepEqual(config?.labels, { a: 'b', c: 'd=e' });
 });
 
+test('hardware is named by globs, several for one resource; a hollow device claims numbers', () => {
+  const config = parse([
+    '--hardware',
+    'lamp=/dev/a*,radio=/dev/b,lamp=/dev/c',
+    '--claim-hardware',
+    'gpio=2,x=0',
+  ]);
+  assert.deepEqual(config?.hardware, [
+    { resource: 'lamp', devices: ['/dev/a*', '/dev/c'], per: 'device' },
+    { resource: 'radio', devices: ['/dev/b'], per: 'device' },
+  ]);
+  assert.deepEqual(config?.claimed.hardware, { gpio: 2, x: 0 });
+  assert.deepEqual(parse([])?.hardware, []);
+  assert.equal(parse([])?.claimed.hardware, undefined);
+});
+
 test('help is asked for, not an error, and names every flag', () => {
   assert.equal(parse(['--help']), undefined);
   for (const flag of ['--data', '--hub', '--stop-pods-on-exit', '--pod-cidr'])
@@ -41,6 +57,11 @@ const MISTAKES = [
   { args: ['--claim-cpu', '0'], message: /--claim-cpu 0/ },
   { args: ['--claim-memory', 'much'], message: /--claim-memory much/ },
   { args: ['--labels', 'x'], message: /--labels x/ },
+  { args: ['--hardware', 'gpio'], message: /--hardware gpio: .*RESOURCE=GLOB/ },
+  { args: ['--hardware', 'My_Lamp=/dev/x'], message: /--hardware My_Lamp=/ },
+  { args: ['--hardware', 'lamp=dev/x'], message: /--hardware lamp=dev\/x/ },
+  { args: ['--claim-hardware', 'gpio=1.5'], message: /--claim-hardware gpio=1\.5/ },
+  { args: ['--claim-hardware', 'gpio=-1'], message: /--claim-hardware gpio=-1/ },
 ];
 for (const { args, message } of MISTAKES)
   test(`refused with the flag's name: ${args.join(' ')}`, () => {

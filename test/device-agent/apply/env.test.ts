@@ -14,7 +14,11 @@ function base64(text: string): string {
   return Buffer.from(text).toString('base64');
 }
 
-function env(container: object, imageEnv: readonly string[] = []): Record<string, string> {
+function env(
+  container: object,
+  imageEnv: readonly string[] = [],
+  hardware: ReadonlyMap<string, string> = new Map(),
+): Record<string, string> {
   const made = pod({
     metadata: { name: 'web-0', labels: { app: 'web' }, annotations: { note: 'hi' } },
     spec: { serviceAccountName: 'sa', containers: [{ name: 'main', image: 'x', ...container }] },
@@ -28,7 +32,7 @@ function env(container: object, imageEnv: readonly string[] = []): Record<string
     nodeName: 'pi-1',
     allocatable: { cpuMillicores: 3800, memoryBytes: 1024 ** 3 },
   };
-  return Object.fromEntries(buildEnv({ container: main, resolved: RESOLVED, fields, imageEnv }));
+  return Object.fromEntries(buildEnv({ container: main, resolved: RESOLVED, fields, imageEnv, hardware }));
 }
 
 test('image, envFrom and env in that order, later ones win', () => {
@@ -130,4 +134,15 @@ test('what is optional and missing is left out', () => {
     env: [{ name: 'A', valueFrom: { secretKeyRef: { name: 'keys', key: 'k', optional: true } } }],
   });
   assert.deepEqual(got, {});
+});
+
+test('where the hardware is can be used by the pod’s own variables, and replaced by them', () => {
+  const hardware = new Map([['COVEY_SERIAL', '/dev/ttyUSB0']]);
+  assert.deepEqual(env({ env: [{ name: 'PORT', value: 'serial:$(COVEY_SERIAL)' }] }, [], hardware), {
+    COVEY_SERIAL: '/dev/ttyUSB0',
+    PORT: 'serial:/dev/ttyUSB0',
+  });
+  assert.deepEqual(env({ env: [{ name: 'COVEY_SERIAL', value: 'mine' }] }, [], hardware), {
+    COVEY_SERIAL: 'mine',
+  });
 });

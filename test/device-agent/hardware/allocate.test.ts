@@ -122,6 +122,9 @@ test('twins with one serial number are told apart by their ports', () => {
   const held = [two.identity, one.identity];
   assert.deepEqual(locate(held, [one, two]), [two, one]);
   assert.deepEqual(locate(held, [one]), [undefined, one]);
+  const twin = { ...one.identity, twin: true as const };
+  assert.deepEqual(locate([twin], [two]), [undefined]);
+  // One that was given while it was alone is marked when its twin is seen; see Hardware.
   assert.deepEqual(locate([one.identity], [two]), [two]);
 });
 

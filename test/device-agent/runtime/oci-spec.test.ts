@@ -180,3 +180,41 @@ test('oom_score_adj follows the quality of service', () => {
   assert.equal(adjust({ requests: { memory: '512Mi' } }), 500);
   assert.equal(adjust({ requests: { memory: '4Gi' } }), 3);
 });
+
+test('given devices are the process’s own nodes, with rules for exactly their numbers', () => {
+  const devices = [
+    { path: '/dev/serial/by-id/usb-x', type: 'c' as const, major: 188, minor: 3 },
+    { path: '/dev/ttyUSB3', type: 'c' as const, major: 188, minor: 3 },
+  ];
+  const user = { uid: 1000, gid: 2000, additionalGids: [], home: '/' };
+  const { linux } = config({ devices }, { user });
+  assert.deepEqual(
+    linux.devices,
+    devices.map((device) => ({ ...device, fileMode: 0o666, uid: 1000, gid: 2000 })),
+  );
+  const rules = linux.resources.devices;
+  assert.deepEqual(rules[0], { allow: false, access: 'rwm' });
+  assert.ok(
+    rules.some(({ allow, major, minor, access }) => allow && major === 188 && minor === 3 && access === 'rw'),
+  );
+  assert.equal(config().linux.devices, undefined);
+
+  const node = {
+    path: '/dev/ttyUSB3',
+    type: 'c' as const,
+    major: 188,
+    minor: 3,
+    fileMode: 0o660,
+    uid: 0,
+    gid: 20,
+  };
+  const privileged = { container: { securityContext: { privileged: true } } };
+  const both = config(
+    { devices, ...privileged },
+    { user, hostDevices: [node, { ...node, path: '/dev/tty' }] },
+  );
+  assert.deepEqual(
+    both.linux.devices?.map(({ path, uid }) => `${path} ${uid}`),
+    ['/dev/tty 0', '/dev/serial/by-id/usb-x 1000', '/dev/ttyUSB3 1000'],
+  );
+});
