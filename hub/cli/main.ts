@@ -8,6 +8,7 @@ import { agentCommand } from './agent.js';
 import { backupCommand } from './backup.js';
 import { type Command, CommandError, helpOf, type Output, parseCommand } from './command.js';
 import { devicesCommand } from './devices.js';
+import { flashCommand } from './flash.js';
 import { hubCommand } from './hub-command.js';
 import { kubeconfigCommand } from './kubeconfig.js';
 import { profilesCommand } from './profiles.js';
@@ -24,6 +25,7 @@ const COMMANDS: readonly Command[] = [
   tokenCommand,
   kubeconfigCommand,
   devicesCommand,
+  flashCommand,
   profilesCommand,
   releaseCommand,
   backupCommand,

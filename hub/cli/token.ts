@@ -7,9 +7,9 @@ import { systemClock } from '../lib/system-clock.js';
 import type { Command, Output } from './command.js';
 import { readCredentials } from './credentials.js';
 import { dataDirectory, dataOption } from './data-option.js';
+import { parseDuration } from './duration.js';
 import { createRemoteClient } from './remote-client.js';
 
-const UNITS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 /** Namespace of everything that Covey keeps for itself. */
 const SYSTEM_NAMESPACE = 'covey-system';
 
@@ -56,7 +56,7 @@ function newToken(args: Arguments): NewJoinToken {
   const device = args.text('device');
   const description = args.text('description');
   return {
-    lifetimeMs: parseDuration(args.text('ttl') ?? ''),
+    lifetimeMs: parseDuration(args.text('ttl') ?? '', 'ttl'),
     uses: parseCount(args.text('uses') ?? '', 'uses', 1, 1_000_000),
     ...(device === undefined ? {} : { device }),
     ...(description === undefined ? {} : { description }),
@@ -70,13 +70,4 @@ async function list(tokens: JoinTokens, { out }: Output): Promise<number> {
     out(`${id}   ${new Date(expires).toISOString()}   ${uses.padEnd(4)}   ${device ?? 'any'}\n`);
   }
   return 0;
-}
-
-/** '30m', '24h' or '7d' in milliseconds. */
-function parseDuration(text: string): number {
-  const match = /^(\d+)([mhd])$/.exec(text);
-  const unit = UNITS[match?.[2] ?? ''];
-  if (match === null || unit === undefined)
-    throw new UsageError(`--ttl ${text}: expected a time like 30m, 24h or 7d`);
-  return Number(match[1]) * unit;
 }

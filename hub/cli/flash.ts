@@ -1,0 +1,233 @@
+/**
+ * `covey flash`: makes a card, or a batch of them, from a base image. Everything that can be wrong is looked at
+ * before anything is written; the rest is in `flash/` beside this file and in firmware-profiles.
+ */
+import { mkdir } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { BuildError } from '#firmware-profiles/build/build-error.js';
+import { CardError } from '#firmware-profiles/card-error.js';
+import { checkTarget } from '#firmware-profiles/flash/open-target.js';
+import { ProgressLine } from '#firmware-profiles/flash/progress-line.js';
+import { WorkDirectory } from '#firmware-profiles/flash/work-directory.js';
+import { ProgramError } from '#firmware-profiles/lib/program.js';
+import type { noProgress } from '#firmware-profiles/lib/progress.js';
+import { defaultCache } from '#firmware-profiles/payload/build-payload.js';
+import { ProfileError } from '#firmware-profiles/profile.js';
+import { ApiError } from '#protocol/meta/status.js';
+import { systemClock } from '../lib/system-clock.js';
+import { type Command, CommandError, type Output } from './command.js';
+import { BatchState, orderDigest } from './flash/batch-state.js';
+import { type CardOrder, type OrderContext, orderCard } from './flash/card-order.js';
+import { type HubAccess, openHub } from './flash/hub-access.js';
+import { defaultStateDirectory, KeptClaims } from './flash/kept-claims.js';
+import { type MadeCard, makeCard } from './flash/make-card.js';
+import { FLASH_OPTIONS, type FlashRequest, flashRequestFrom } from './flash/options.js';
+import { fetchPreloads } from './flash/preload.js';
+import { orderBatch, readBatch, textsOf } from './flash/read-batch.js';
+import { Stock } from './flash/stock.js';
+import { askHidden, wifiKeys } from './flash/wifi-keys.js';
+
+export const flashCommand: Command = {
+  name: 'flash',
+  summary: 'Write a card that becomes a device, or a batch of cards',
+  usage: '--profile NAME (--image FILE | --build) --to DISK --name NAME [options]',
+  options: FLASH_OPTIONS,
+  async run(args, output) {
+    const request = flashRequestFrom(args);
+    const stop = new AbortController();
+    const onSignal = () => stop.abort(new CommandError('stopped'));
+    process.once('SIGINT', onSignal);
+    process.once('SIGTERM', onSignal);
+    try {
+      return await new FlashRun(request, output, stop.signal).run();
+    } catch (error) {
+      if (stop.signal.aborted && !(error instanceof CommandError)) throw new CommandError('stopped');
+      throw explained(error);
+    } finally {
+      process.removeListener('SIGINT', onSignal);
+      process.removeListener('SIGTERM', onSignal);
+    }
+  },
+};
+
+/** Errors that say all that a person needs, as the command line wants them. */
+function explained(error: unknown): unknown {
+  const known = [CardError, BuildError, ProfileError, ProgramError, ApiError];
+  return known.some((kind) => error instanceof kind) ? new CommandError((error as Error).message) : error;
+}
+
+interface Planned {
+  readonly order: CardOrder;
+  readonly to: string;
+}
+
+class FlashRun {
+  readonly #request: FlashRequest;
+  readonly #output: Output;
+  readonly #signal: AbortSignal;
+
+  constructor(request: FlashRequest, output: Output, signal: AbortSignal) {
+    this.#request = request;
+    this.#output = output;
+    this.#signal = signal;
+  }
+
+  async run(): Promise<number> {
+    const request = this.#request;
+    const say = (line: string) => this.#output.err(`${line}\n`);
+    const hub = await openHub(request.dataDir, request.hub, (text) => say(`warning: ${text}`));
+    const orders = await this.#orders(hub);
+    const planned = orders.map((order) => ({
+      order,
+      to: request.to.replaceAll('{name}', order.settings.name),
+    }));
+    const state = request.batch === undefined ? undefined : await this.#batchState();
+    const open = state === undefined ? planned : await this.#unfinished(planned, state);
+    if (open.length === 0) {
+      say(`all ${planned.length} cards are finished`);
+      return 0;
+    }
+    const targets = new Map<string, Awaited<ReturnType<typeof checkTarget>>>();
+    for (const { to } of open)
+      targets.set(to, await checkTarget({ path: to, size: request.size, consent: request.consent }));
+    const preload = await fetchPreloads(request.preload, {
+      cache: defaultCache(),
+      credentials: hub.credentials,
+      hubHosts: [new URL(hub.url).host, new URL(hub.credentials.server).host],
+      progress: say,
+      signal: this.#signal,
+    });
+    await using work = await WorkDirectory.create(request.work);
+    const stock = new Stock({ request, work, progress: this.#progress(), say, signal: this.#signal });
+    const claims = new KeptClaims({
+      directory: resolve(request.state ?? defaultStateDirectory(process.env)),
+      tokens: hub.tokens,
+      lifetimeMs: request.claimLifetimeMs,
+      clock: systemClock,
+    });
+    const make = async ({ order, to }: Planned): Promise<void> => {
+      const target = targets.get(to);
+      if (target === undefined) throw new Error(`${to} was not checked`);
+      const prefix = request.jobs > 1 ? `${order.settings.name}: ` : '';
+      const made = await makeCard({
+        order,
+        target,
+        stock,
+        claims,
+        preload,
+        work,
+        progress: this.#progress(prefix),
+        say: (line) => say(`${prefix}${line}`),
+        signal: this.#signal,
+      });
+      await state?.finish(order.settings.name, {
+        to: resolve(to),
+        order: this.#digestOf(order),
+        sha256: made.sha256,
+        bytes: made.bytes,
+        finished: new Date(systemClock.now()).toISOString(),
+      });
+      this.#output.out(summary(order, to, made));
+    };
+    return await (state === undefined ? this.#makeOne(open, make) : this.#makeAll(open, make));
+  }
+
+  async #makeOne(open: readonly Planned[], make: (card: Planned) => Promise<void>): Promise<number> {
+    for (const card of open) await make(card);
+    return 0;
+  }
+
+  /** A card that cannot be made does not stop the others; what failed is told at the end. */
+  async #makeAll(open: readonly Planned[], make: (card: Planned) => Promise<void>): Promise<number> {
+    const waiting = [...open];
+    const failures: string[] = [];
+    const worker = async (): Promise<void> => {
+      for (let card = waiting.shift(); card !== undefined; card = waiting.shift()) {
+        if (this.#signal.aborted) return;
+        try {
+          await make(card);
+        } catch (error) {
+          const known = explained(error);
+          if (!(known instanceof CommandError) && (error as NodeJS.ErrnoException).code === undefined)
+            throw error;
+          failures.push(`${card.order.settings.name}: ${(known as Error).message}`);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: this.#request.jobs }, worker));
+    if (this.#signal.aborted)
+      throw new CommandError('stopped; run the same command again to make the cards that are left');
+    for (const failure of failures) this.#output.err(`${failure}\n`);
+    if (failures.length === 0) return 0;
+    throw new CommandError(
+      `${failures.length} of ${open.length} cards were not made; run the same command again to make them`,
+    );
+  }
+
+  /** The cards, with everything about them checked. */
+  async #orders(hub: HubAccess): Promise<readonly CardOrder[]> {
+    const { card, batch, passwordFile, dataDir } = this.#request;
+    const context: OrderContext = { hub: { url: hub.url, ca: hub.ca }, dataDir, wifiKeys: new Map() };
+    const file = batch === undefined ? undefined : await readBatch(batch);
+    const orderAll = async (complete: OrderContext): Promise<readonly CardOrder[]> =>
+      file === undefined ? [await this.#orderOne(complete)] : orderBatch(file, card, complete, this.#output);
+    // First without passphrases: nobody is asked for one when something else is wrong.
+    const orders = await orderAll(context);
+    const texts = file === undefined ? [card] : file.rows.map((row) => textsOf(row, card));
+    const ssids = texts.flatMap(({ wifi }) => (wifi === undefined ? [] : [wifi]));
+    if (ssids.length === 0) return orders;
+    const ask = process.stdin.isTTY === true ? askHidden : undefined;
+    return orderAll({
+      ...context,
+      wifiKeys: await wifiKeys(ssids, { file: passwordFile, env: process.env, ask }),
+    });
+  }
+
+  async #orderOne(context: OrderContext): Promise<CardOrder> {
+    const result = await orderCard(this.#request.card, context);
+    if ('order' in result) return result.order;
+    const options: Readonly<Record<string, string>> = { labels: 'label', address: 'static-ip' };
+    throw new CommandError(
+      result.problems.map(({ field, message }) => `--${options[field] ?? field}: ${message}`).join('; '),
+    );
+  }
+
+  async #batchState(): Promise<BatchState> {
+    const path = BatchState.pathFor(this.#request.to);
+    await mkdir(dirname(path), { recursive: true });
+    return BatchState.open(path);
+  }
+
+  async #unfinished(planned: readonly Planned[], state: BatchState): Promise<readonly Planned[]> {
+    const open: Planned[] = [];
+    for (const card of planned) {
+      const { order, to } = card;
+      const done = await state.isFinished(order.settings.name, resolve(to), this.#digestOf(order));
+      if (done) this.#output.err(`${order.settings.name}: ${to} is finished\n`);
+      else open.push(card);
+    }
+    for (const { to } of open) await mkdir(dirname(to), { recursive: true });
+    return open;
+  }
+
+  /** What of the request makes a card another one. Not the payload: a newer agent makes no finished card wrong. */
+  #digestOf({ profile, settings }: CardOrder): string {
+    const { image, preload, size } = this.#request;
+    return orderDigest([settings, profile.spec, image === undefined ? null : resolve(image), preload, size]);
+  }
+
+  #progress(prefix = ''): ProgressLine | typeof noProgress {
+    const isTerminal = process.stderr.isTTY === true && this.#request.jobs === 1;
+    return new ProgressLine({
+      write: (text) => this.#output.err(text),
+      isTerminal,
+      clock: systemClock,
+      prefix,
+    });
+  }
+}
+
+function summary({ settings }: CardOrder, to: string, { bytes, sha256, claim }: MadeCard): string {
+  const until = new Date(claim.expires).toISOString().slice(0, 10);
+  return `${settings.name}: ${to} is finished: ${bytes} bytes written and verified, sha256 ${sha256}, claim ${claim.id} good until ${until}\n`;
+}

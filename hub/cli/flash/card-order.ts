@@ -1,0 +1,152 @@
+/**
+ * From the texts of a card to what it is told: every value is checked here, before anything else happens, and every
+ * fault says which field it is in. The claim is missing still; it is made at the last moment.
+ */
+import { readFile } from 'node:fs/promises';
+import { CardError } from '#firmware-profiles/card-error.js';
+import { type FirmwareProfile, ProfileError } from '#firmware-profiles/profile.js';
+import { type CardSettings, cardSettingsSchema } from '#firmware-profiles/settings.js';
+import { profileNamed } from '../known-profiles.js';
+import type { CardTexts } from './options.js';
+
+export type UnclaimedSettings = Omit<CardSettings, 'claim'>;
+
+export interface CardOrder {
+  readonly profile: FirmwareProfile;
+  readonly settings: UnclaimedSettings;
+}
+
+/** Where a fault is: a column of the CSV; the options have the same names, but for `--static-ip` and `--label`. */
+export type OrderField =
+  | 'name'
+  | 'profile'
+  | 'site'
+  | 'labels'
+  | 'wifi'
+  | 'wifi-country'
+  | 'address'
+  | 'gateway'
+  | 'dns'
+  | 'ssh-key';
+
+export interface OrderProblem {
+  readonly field: OrderField;
+  readonly message: string;
+}
+
+/** Path in the settings → the field that it comes from. */
+const FIELDS: readonly (readonly [path: RegExp, field: OrderField])[] = [
+  [/^name/, 'name'],
+  [/^site/, 'site'],
+  [/^labels/, 'labels'],
+  [/^wifi\.country/, 'wifi-country'],
+  [/^wifi/, 'wifi'],
+  [/^network\.address/, 'address'],
+  [/^network\.gateway/, 'gateway'],
+  [/^network\.dns/, 'dns'],
+  [/^sshKeys/, 'ssh-key'],
+];
+
+/** Of the right form, for checking everything else. */
+export const NO_CLAIM = `${'0'.repeat(6)}.${'0'.repeat(25)}`;
+const NO_KEY = '0'.repeat(64);
+const MAX_KEY_FILE = 65_536;
+
+export interface OrderContext {
+  readonly hub: { readonly url: string; readonly ca: string };
+  readonly dataDir: string;
+  /** Derived keys by network; one that is missing is not asked for yet. */
+  readonly wifiKeys: ReadonlyMap<string, string>;
+}
+
+/** All that is wrong with a card, or the card. */
+export async function orderCard(
+  texts: CardTexts,
+  context: OrderContext,
+): Promise<{ readonly order: CardOrder } | { readonly problems: readonly OrderProblem[] }> {
+  const problems: OrderProblem[] = [];
+  const attempt = async <T>(field: OrderField, work: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof CardError || error instanceof ProfileError)) throw error;
+      problems.push({ field, message: error.message });
+      return undefined;
+    }
+  };
+  const profile =
+    texts.profile === undefined
+      ? void problems.push({ field: 'profile', message: 'no profile: which kind of board is it?' })
+      : await attempt('profile', () => profileNamed(texts.profile ?? '', context.dataDir));
+  const labels = await attempt('labels', async () => parseLabels(texts.labels));
+  const sshKeys = await attempt('ssh-key', () => readKeys(texts.sshKeys));
+  const network = networkOf(texts, problems);
+  const candidate = {
+    name: texts.name ?? '',
+    hub: context.hub,
+    claim: NO_CLAIM,
+    profile: profile?.metadata.name ?? 'unknown',
+    labels: labels ?? {},
+    ...(texts.site === undefined ? {} : { site: texts.site }),
+    ...(texts.wifi === undefined
+      ? {}
+      : {
+          wifi: {
+            ssid: texts.wifi,
+            psk: context.wifiKeys.get(texts.wifi) ?? NO_KEY,
+            ...(texts.wifiCountry === undefined ? {} : { country: texts.wifiCountry }),
+          },
+        }),
+    sshKeys: sshKeys ?? [],
+    ...(network === undefined ? {} : { network }),
+  };
+  const parsed = cardSettingsSchema.safeParse(candidate);
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) {
+      const path = issue.path.join('.');
+      const field = FIELDS.find(([pattern]) => pattern.test(path))?.[1];
+      if (field === undefined) throw new CardError(`${path}: ${issue.message}`);
+      problems.push({ field, message: issue.message });
+    }
+  }
+  if (problems.length > 0 || !parsed.success || profile === undefined) return { problems };
+  const { claim: _claim, ...settings } = parsed.data;
+  return { order: { profile, settings } };
+}
+
+function networkOf(texts: CardTexts, problems: OrderProblem[]): CardSettings['network'] {
+  const { address, gateway, dns } = texts;
+  if (address === undefined) return undefined;
+  if (gateway === undefined) {
+    problems.push({ field: 'gateway', message: 'a fixed address needs the address of the router' });
+    return undefined;
+  }
+  return { address, gateway, dns: dns.length > 0 ? [...dns] : [gateway] };
+}
+
+function parseLabels(texts: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const at = text.indexOf('=');
+      if (at < 1) throw new CardError(`"${text}" is no label; expected KEY=VALUE`);
+      return [text.slice(0, at).trim(), text.slice(at + 1).trim()];
+    }),
+  );
+}
+
+async function readKeys(files: readonly string[]): Promise<string[]> {
+  const keys: string[] = [];
+  for (const file of files) {
+    const text = await readFile(file, 'utf8').catch((error: Error) => {
+      throw new CardError(`cannot read the SSH key ${file}: ${error.message}`);
+    });
+    if (text.includes('PRIVATE KEY'))
+      throw new CardError(`${file} is a private key: name the public one, ${file}.pub`);
+    if (text.length > MAX_KEY_FILE) throw new CardError(`${file} is too large for public keys`);
+    const lines = text.split(/\r?\n/).map((line) => line.trim());
+    const found = lines.filter((line) => line !== '' && !line.startsWith('#'));
+    if (found.length === 0) throw new CardError(`${file} has no key in it`);
+    keys.push(...found);
+  }
+  return keys;
+}
