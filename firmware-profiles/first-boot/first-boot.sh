@@ -360,7 +360,8 @@ NAME='' PROFILE='' WIFI=''
 # shellcheck source=/dev/null
 . "$CARD/card.env"
 
-say "begins: $NAME, profile $PROFILE, on $(tr -d '\0' <"$SYS/firmware/devicetree/base/model" 2>/dev/null || uname -m)"
+model=$(cat "$SYS/firmware/devicetree/base/model" 2>/dev/null | tr -d '\0')
+say "begins: $NAME, profile $PROFILE, on ${model:-$(uname -m)}"
 mkdir -p "$ROOT$STATE" || fail 'the root file system cannot be written'
 grow_root
 unpack_payload
@@ -378,6 +379,6 @@ set_services
 reset_machine_id
 move_claim
 printf '%s\n' "$NAME" | put "$STATE/done" 644 || fail 'the root file system cannot be written'
-rm -f "$CARD/failures"
+rm -f "$CARD/failures" "$ROOT$STATE/dpkg.log"
 say 'done; the board restarts and joins the hub'
 disarm
