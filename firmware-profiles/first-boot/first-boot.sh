@@ -360,7 +360,8 @@ NAME='' PROFILE='' WIFI=''
 # shellcheck source=/dev/null
 . "$CARD/card.env"
 
-model=$(cat "$SYS/firmware/devicetree/base/model" 2>/dev/null | tr -d '\0')
+model=''
+if [ -f "$SYS/firmware/devicetree/base/model" ]; then model=$(tr -d '\0' <"$SYS/firmware/devicetree/base/model"); fi
 say "begins: $NAME, profile $PROFILE, on ${model:-$(uname -m)}"
 mkdir -p "$ROOT$STATE" || fail 'the root file system cannot be written'
 grow_root

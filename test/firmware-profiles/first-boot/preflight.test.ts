@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { loadProfiles } from '#firmware-profiles/load.js';
-import { type BoardFinding, findingSchema } from '#protocol/link/join.js';
+import type { BoardFinding } from '#protocol/link/board-finding.js';
+import { findingSchema } from '#protocol/link/join.js';
 import { CardSandbox } from '#test/helpers/card-sandbox.js';
 import { cardSettings } from '#test/helpers/card-settings.js';
 
