@@ -8,6 +8,7 @@ import { mkdir, readdir, readFile, readlink, rename, rm, symlink } from 'node:fs
 import { join } from 'node:path';
 import { syncDirectory, writeFileAtomic } from '../../lib/atomic-file.js';
 import { orMissing } from '../../lib/errno.js';
+import { UpdateError } from './update-error.js';
 
 /** Directory names of releases; nothing that means something to a shell or leaves the directory. */
 const VERSION = /^[0-9A-Za-z][0-9A-Za-z.+-]{0,62}$/;
@@ -37,8 +38,10 @@ export class Installation {
     this.running = running;
   }
 
+  /** Throws UpdateError for what is no name of a release. */
   releasePath(version: string): string {
-    if (!VERSION.test(version)) throw new Error(`${JSON.stringify(version)} cannot be the name of a release`);
+    if (!VERSION.test(version))
+      throw new UpdateError(`${JSON.stringify(version)} cannot be the name of a release`);
     return join(this.directory, 'releases', version);
   }
 
@@ -59,6 +62,7 @@ export class Installation {
 
   /** Digest of the archive that a release was unpacked from; undefined when it is not there, or came with the card. */
   async digestOf(version: string): Promise<string | undefined> {
+    if (!VERSION.test(version)) return undefined;
     return (await orMissing(readFile(join(this.releasePath(version), '.digest'), 'utf8')))?.trim();
   }
 

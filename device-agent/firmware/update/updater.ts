@@ -215,8 +215,10 @@ export class Updater implements AsyncDisposable {
 
   /** Before every step that believes the offer: it may come from disk. */
   async #verify(offer: UpdateOffer): Promise<void> {
+    const { installation, architecture, releaseKey } = this.#options;
+    installation.releasePath(offer.version);
     const { verifyOffer } = await import('./verify.js');
-    verifyOffer(offer, this.#options.architecture, this.#options.releaseKey());
+    verifyOffer(offer, architecture, releaseKey());
   }
 
   async #download({ offer }: UpdateRecord, signal: AbortSignal): Promise<void> {

@@ -1,0 +1,227 @@
+/** The agent's side of an update with a real installation, real signatures and a registry that misbehaves. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { Installation } from '#device-agent/firmware/update/installation.js';
+import { RecordFile } from '#device-agent/firmware/update/record-file.js';
+import { Updater } from '#device-agent/firmware/update/updater.js';
+import { systemClock } from '#device-agent/lib/system-clock.js';
+import { openReleaseKey } from '#hub/authn/pki/release-key.js';
+import { buildArchive } from '#hub/cli/release/build.js';
+import { silentLogger } from '#protocol/lib/logger.js';
+import { releaseStatement, type UpdateOffer } from '#protocol/link/agent-update.js';
+import { BlobServer } from '#test/helpers/blob-server.js';
+import { eventually } from '#test/helpers/eventually.js';
+import { FakeInstall } from '#test/helpers/fake-install.js';
+import { stageThinRelease } from '#test/helpers/staged-release.js';
+import { tempDir } from '#test/helpers/temp-dir.js';
+
+async function setUp(t: TestContext) {
+  const root = await tempDir(t);
+  const install = new FakeInstall(join(root, 'opt'));
+  const staged = join(root, 'staged');
+  await stageThinRelease(staged);
+  // Compresses to about its own size, so that there is something to cut.
+  await writeFile(join(staged, 'ballast'), randomBytes(200_000));
+  const { bytes, digest, unpackedBytes } = await buildArchive(staged, 'arm64', join(root, 'archive'));
+  const server = await BlobServer.start(t, bytes);
+  const key = await openReleaseKey(join(root, 'pki'));
+  const offerOf = (changes: Partial<UpdateOffer> = {}): UpdateOffer => {
+    const signed = { architecture: 'arm64', digest, sizeBytes: bytes.length, unpackedBytes, ...changes };
+    const version = changes.version ?? '2';
+    const signature = key.sign(releaseStatement(version, signed));
+    const { architecture: _, ...rest } = signed;
+    return {
+      offer: 'uid/1',
+      version,
+      repository: 'covey/agent',
+      healthySeconds: 60,
+      ...rest,
+      signature,
+      ...changes,
+    };
+  };
+  const directory = join(root, 'data/update');
+  const open = async (running = '1', releaseKey: string | undefined = key.publicKey) => {
+    let restarts = 0;
+    const updater = await Updater.open({
+      installation: new Installation(install.directory, running),
+      records: new RecordFile(directory, silentLogger),
+      architecture: 'arm64',
+      releaseKey: () => releaseKey,
+      registries: () => server.endpoint,
+      clock: systemClock,
+      random: () => 0,
+      logger: silentLogger,
+      changed: () => undefined,
+      restart: () => {
+        restarts += 1;
+      },
+    });
+    t.after(() => updater[Symbol.asyncDispose]());
+    const settled = () =>
+      eventually('the update is over', 30_000, () => {
+        const { last } = updater.report();
+        return restarts > 0 || last?.state === 'Failed' || last?.state === 'Updated' ? last : undefined;
+      });
+    return { updater, settled, restarts: () => restarts };
+  };
+  return { root, install, server, key, offerOf, open, directory, bytes };
+}
+
+test('an offer is fetched, unpacked and switched to; the new agent proves itself', async (t) => {
+  const { install, offerOf, open, directory } = await setUp(t);
+  const first = await open();
+  assert.deepEqual(first.updater.report(), { release: '1', hasKey: true });
+  first.updater.offer(offerOf());
+  assert.equal((await first.settled()).state, 'OnTrial');
+  assert.equal(first.restarts(), 1);
+  assert.equal(install.current, '2');
+  assert.match(install.read('trial') ?? '', /^version=2\nprevious=1\nhealthySeconds=60$/m);
+  assert.deepEqual(await readdir(directory), ['record.json']);
+  await first.updater[Symbol.asyncDispose]();
+
+  const second = await open('2');
+  assert.equal(second.updater.report().last?.state, 'OnTrial');
+  await second.updater.waitingFor('the hub');
+  assert.equal(install.read('note'), 'the hub\n');
+  second.updater.healthy();
+  assert.equal((await second.settled()).state, 'Updated');
+  assert.equal(install.read('trial'), undefined);
+  assert.equal(install.read('note'), undefined);
+  // The one before is kept.
+  assert.deepEqual((await readdir(join(install.directory, 'releases'))).sort(), ['1', '2']);
+});
+
+test('a download goes on where it was cut, also in the next life of the agent', async (t) => {
+  const { server, offerOf, open, directory, bytes } = await setUp(t);
+  server.cutAfter = 50_000;
+  const first = await open();
+  first.updater.offer(offerOf());
+  await eventually('some of it is there', 10_000, () => server.offsets.length >= 2);
+  await first.updater[Symbol.asyncDispose]();
+  const [name = ''] = (await readdir(directory)).filter((one) => one.startsWith('archive-'));
+  const arrived = (await readFile(join(directory, name))).length;
+  assert.ok(arrived > 0 && arrived < bytes.length);
+  server.cutAfter = undefined;
+  server.offsets.length = 0;
+  const second = await open();
+  assert.equal(second.updater.report().last?.state, 'Downloading');
+  assert.deepEqual(server.offsets, [], 'nothing is fetched before the hub offers it again');
+  second.updater.offer(offerOf());
+  assert.equal((await second.settled()).state, 'OnTrial');
+  assert.deepEqual(server.offsets, [arrived]);
+});
+
+const refused: ReadonlyArray<
+  readonly [
+    string,
+    (fixture: Awaited<ReturnType<typeof setUp>>) => UpdateOffer | Promise<UpdateOffer>,
+    RegExp,
+  ]
+> = [
+  [
+    'other bytes than were signed',
+    ({ server, offerOf, bytes }) => {
+      server.instead = Buffer.concat([bytes.subarray(1), Buffer.from('x')]);
+      return offerOf();
+    },
+    /the archive cannot be downloaded: .*arrived with digest/,
+  ],
+  [
+    'more bytes than were promised',
+    ({ offerOf, bytes }) => offerOf({ sizeBytes: bytes.length - 10 }),
+    /arrived with more than the promised/,
+  ],
+  [
+    'no blob at all',
+    ({ server, offerOf }) => {
+      server.status = 404;
+      return offerOf();
+    },
+    /the archive cannot be downloaded: .*not found/,
+  ],
+  [
+    'a signature for another version',
+    ({ offerOf }) => ({ ...offerOf(), version: '3' }),
+    /signature of release 3/,
+  ],
+  ['a changed digest', ({ offerOf }) => ({ ...offerOf(), digest: `sha256:${'1'.repeat(64)}` }), /signature/],
+  ['no signature', ({ offerOf }) => ({ ...offerOf(), signature: '' }), /signature/],
+  [
+    'more than the disk holds',
+    ({ offerOf }) => offerOf({ unpackedBytes: 2 ** 52 }),
+    /not enough disk for release 2: .* MiB free, \d+ MiB are needed/,
+  ],
+  [
+    'a name that leaves the directory',
+    ({ offerOf }) => offerOf({ version: '../../etc' }),
+    /cannot be the name/,
+  ],
+];
+for (const [what, make, expected] of refused) {
+  test(`an offer with ${what} fails with the reason, and changes nothing`, async (t) => {
+    const fixture = await setUp(t);
+    const { install, open } = fixture;
+    const { updater, settled, restarts } = await open();
+    updater.offer(await make(fixture));
+    const last = await settled();
+    assert.equal(last.state, 'Failed');
+    assert.match(last.reason ?? '', expected);
+    assert.equal(restarts(), 0);
+    assert.equal(install.current, '1');
+    assert.deepEqual(await readdir(join(install.directory, 'releases')), ['1']);
+    assert.equal(install.read('trial'), undefined);
+  });
+}
+
+test('without the key of the hub nothing is believed', async (t) => {
+  const { offerOf, open } = await setUp(t);
+  const { updater, settled } = await open('1', '');
+  updater.offer(offerOf());
+  assert.match((await settled()).reason ?? '', /key to check signatures of releases with is damaged/);
+});
+
+test('a withdrawn offer stops the download', async (t) => {
+  const { server, offerOf, open, install } = await setUp(t);
+  server.cutAfter = 10;
+  const { updater, restarts } = await open();
+  updater.offer(offerOf());
+  await eventually('it downloads', 10_000, () => server.offsets.length > 0);
+  updater.withdraw('uid/1');
+  server.cutAfter = undefined;
+  await updater[Symbol.asyncDispose]();
+  assert.equal(restarts(), 0);
+  assert.equal(install.current, '1');
+});
+
+test('after a rollback the agent says what the launcher and Node.js have left', async (t) => {
+  const { install, offerOf, open } = await setUp(t);
+  const first = await open();
+  first.updater.offer(offerOf());
+  await first.settled();
+  await first.updater[Symbol.asyncDispose]();
+  install.write('trial', undefined);
+  install.write('failed', 'version=2\nprevious=1\nreason=ended 3 times before it was healthy\n');
+  install.write('report', JSON.stringify({ javascriptStack: { message: 'Error: kaputt\n  more' } }));
+  const { updater, settled } = await open('1');
+  const last = await settled();
+  assert.equal(last.state, 'Failed');
+  assert.equal(last.reason, 'release 2 ended 3 times before it was healthy: Error: kaputt');
+  assert.equal(install.read('failed'), undefined);
+  updater.offer(offerOf());
+  assert.deepEqual(updater.report().last, last, 'a settled offer is not tried again');
+});
+
+test('a damaged record is as none', async (t) => {
+  const { offerOf, open, directory } = await setUp(t);
+  const first = await open();
+  first.updater.offer(offerOf());
+  await first.settled();
+  await first.updater[Symbol.asyncDispose]();
+  await writeFile(join(directory, 'record.json'), '{"offer":');
+  const { updater } = await open('2');
+  assert.equal(updater.report().last, undefined);
+});
