@@ -7,17 +7,23 @@ import { POD_CONDITION } from '#protocol/fleet/v1alpha1/well-known.js';
 import type { PodHardware } from '../hardware/pod-hardware.js';
 import { hardwareMissing, hardwareUnavailable } from '../plan/hardware.js';
 
+const RENUMBERED = {
+  reason: 'HardwareRenumbered',
+  message: 'attached under another device number: the containers that have it are restarted',
+};
+
 type Draft = Pick<PodCondition, 'type' | 'status' | 'reason' | 'message'>;
 
 /** Undefined for a pod without hardware, and while it is being allocated. */
 export function hardwareCondition(hardware: PodHardware | undefined): Draft | undefined {
   if (hardware === undefined) return undefined;
   const type = POD_CONDITION.hardwareReady;
-  const { held, shortage, missing } = hardware;
+  const { held, shortage, missing, outdated } = hardware;
   if (!held)
     return shortage === undefined ? undefined : { type, status: 'False', ...hardwareUnavailable(shortage) };
   const absent = [...new Set([...missing.values()].flat())];
   if (absent.length > 0) return { type, status: 'False', ...hardwareMissing(absent) };
+  if (outdated.size > 0) return { type, status: 'False', ...RENUMBERED };
   return { type, status: 'True', reason: 'HardwareAttached' };
 }
 

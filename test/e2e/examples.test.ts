@@ -5,7 +5,8 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -27,10 +28,18 @@ describe('the examples', { skip }, () => {
   const podsOf = async (...where: string[]) =>
     (await fleet.kubectl.json<PodListView>(['get', 'pods', ...where])).items;
 
+  /** Stands for a board's GPIO chip: a node that no container may open unless it was given it. */
+  const boards = mkdtempSync(join(tmpdir(), 'covey-board-'));
+
   before(async () => {
-    fleet = await Fleet.start({ devices: 1, hollow: !real });
+    if (real) execFileSync('mknod', [join(boards, 'gpiochip0'), 'c', '10', '200']);
+    const env = real
+      ? { COVEY_HARDWARE: `gpio=${join(boards, 'gpiochip*')}` }
+      : { COVEY_CLAIM_HARDWARE: 'gpio=1' };
+    fleet = await Fleet.start({ devices: 1, hollow: !real, env });
   });
   after(() => fleet?.[Symbol.asyncDispose]());
+  after(() => rmSync(boards, { recursive: true, force: true }));
 
   for (const file of readdirSync(EXAMPLES)) {
     test(`${file} becomes Ready`, async () => {
@@ -85,6 +94,11 @@ describe('the examples', { skip }, () => {
         assert.match(await kubectl('logs', 'deployment/watcher'), /=/);
         return;
       }
+      case 'gpio.yaml':
+        assert.match(await kubectl('logs', 'blink'), /^\/dev\/gpiochip0 is open$/m);
+        assert.match(await kubectl('exec', 'blink', '--', 'id', '-u'), /^1000$/m);
+        assert.match(await kubectl('describe', 'node', 'device-1'), /covey\.dev\/gpio\s+1\s+1/);
+        return;
       case 'exclusive.yaml':
         await kubectl('rollout', 'restart', 'deployment/pump');
         await kubectl('rollout', 'status', 'deployment/pump', '--timeout=60s');

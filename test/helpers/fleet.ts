@@ -21,6 +21,8 @@ export interface FleetOptions {
   readonly hollow?: boolean;
   /** More arguments for `covey up`. */
   readonly args?: readonly string[];
+  /** More environment, for the agents too. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Why fleets of hollow devices cannot be tested here, or undefined when they can. */
@@ -63,7 +65,7 @@ export class Fleet implements AsyncDisposable {
 
   /** Starts `covey up` (again) and waits for its banner. */
   async up(): Promise<void> {
-    const { devices, hollow, args = [] } = this.#options;
+    const { devices, hollow, args = [], env = {} } = this.#options;
     const child = spawn(
       process.execPath,
       [
@@ -80,7 +82,7 @@ export class Fleet implements AsyncDisposable {
         ...(hollow === true ? ['--hollow'] : []),
         ...args,
       ],
-      { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, COVEY_AUDIT_LOG: this.#auditLog } },
+      { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env, COVEY_AUDIT_LOG: this.#auditLog } },
     );
     this.#process = child;
     this.#output = '';
