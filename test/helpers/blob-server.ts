@@ -11,6 +11,8 @@ export class BlobServer {
   readonly offsets: number[] = [];
   /** Bytes of each answer after which the connection is cut. */
   cutAfter: number | undefined;
+  /** So many answers are good; the server is broken afterwards. */
+  answers = Number.POSITIVE_INFINITY;
   /** Answers with these instead. */
   instead: Buffer | undefined;
   status = 200;
@@ -44,8 +46,8 @@ export class BlobServer {
   #answer(from: number, response: ServerResponse): void {
     this.offsets.push(from);
     const bytes = this.instead ?? this.#bytes;
-    if (this.status !== 200) {
-      response.writeHead(this.status);
+    if (this.status !== 200 || this.offsets.length > this.answers) {
+      response.writeHead(this.status === 200 ? 503 : this.status);
       response.end();
       return;
     }
@@ -58,6 +60,7 @@ export class BlobServer {
       response.end(rest);
       return;
     }
-    response.write(rest.subarray(0, this.cutAfter), () => response.destroy());
+    // What was written arrives before the connection ends.
+    response.write(rest.subarray(0, this.cutAfter), () => response.socket?.end());
   }
 }
