@@ -12,7 +12,7 @@ import type { FirmwareProfile } from '#firmware-profiles/profile.js';
 
 const MIB = 2 ** 20;
 /** Part of the cache's key: to be changed with this file. */
-const GENERATION = 3;
+const GENERATION = 4;
 
 export interface PartitionSpec {
   readonly number: number;
@@ -40,6 +40,7 @@ const BOOT_FILES: Readonly<Record<string, string>> = {
 const ROOT_FILES: Readonly<Record<string, string>> = {
   'usr/lib/os-release': 'ID=debian\nVERSION_CODENAME=bookworm\n',
   'etc/hostname': 'base\n',
+  'etc/fstab': 'PARTUUID=deadbeef-15 /boot/efi vfat defaults 0 0\n',
   'etc/systemd/system/multi-user.target.wants/.keep': '',
   'boot/extlinux/extlinux.conf': 'label default\n  linux /vmlinuz\n  append root=/dev/mmcblk0p1 quiet\n',
 };
