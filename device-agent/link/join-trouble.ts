@@ -21,8 +21,9 @@ const TEXT: Readonly<Record<string, (where: string) => string>> = {
 
 /** Words of OpenSSL and of our own judgement that an unknown authority has in common. */
 const FOREIGN = /UNABLE_TO_|SELF_SIGNED|not signed by|another hub|certificate is not for servers/i;
-const WRONG_NAME = /Hostname\/IP does not match/;
+const WRONG_NAME = /Hostname\/IP does not match|ERR_TLS_CERT_ALTNAME_INVALID/;
 const EXPIRED = /certificate expired on/;
+const NOT_TLS = /wrong version number|ERR_SSL_/i;
 const SILENT = /no answer within|does not answer/;
 
 /** One line for a person: what is wrong, and what to look at. */
@@ -43,6 +44,7 @@ export function joinTrouble(error: unknown, hub: string, now: number): string {
   if (EXPIRED.test(all)) {
     return `the hub's certificate has expired by this board's clock, which says ${new Date(now).toISOString().slice(0, 10)}: is the clock right?`;
   }
+  if (NOT_TLS.test(all)) return TEXT['EPROTO']?.(where) ?? all;
   if (SILENT.test(all)) return TEXT['ETIMEDOUT']?.(where) ?? all;
   return messages[0] ?? String(error);
 }
