@@ -1,4 +1,4 @@
-/** A registry with one blob that can be told to misbehave: cut connections, other bytes, no answer at all. */
+/** A registry with one blob that can be told to misbehave: stalling, other bytes, no answer at all. */
 import { createHash } from 'node:crypto';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -9,10 +9,8 @@ export class BlobServer {
   readonly digest: string;
   /** Ranges that were asked for: where each began. */
   readonly offsets: number[] = [];
-  /** Bytes of each answer after which the connection is cut. */
-  cutAfter: number | undefined;
-  /** So many answers are good; the server is broken afterwards. */
-  answers = Number.POSITIVE_INFINITY;
+  /** Bytes of each answer after which nothing more comes, while the connection stays. */
+  stallAfter: number | undefined;
   /** Answers with these instead. */
   instead: Buffer | undefined;
   status = 200;
@@ -46,8 +44,8 @@ export class BlobServer {
   #answer(from: number, response: ServerResponse): void {
     this.offsets.push(from);
     const bytes = this.instead ?? this.#bytes;
-    if (this.status !== 200 || this.offsets.length > this.answers) {
-      response.writeHead(this.status === 200 ? 503 : this.status);
+    if (this.status !== 200) {
+      response.writeHead(this.status);
       response.end();
       return;
     }
@@ -56,11 +54,10 @@ export class BlobServer {
       'Content-Length': rest.length,
       ...(from === 0 ? {} : { 'Content-Range': `bytes ${from}-${bytes.length - 1}/${bytes.length}` }),
     });
-    if (this.cutAfter === undefined) {
+    if (this.stallAfter === undefined) {
       response.end(rest);
       return;
     }
-    // What was written arrives before the connection ends.
-    response.write(rest.subarray(0, this.cutAfter), () => response.socket?.end());
+    response.write(rest.subarray(0, this.stallAfter));
   }
 }

@@ -95,26 +95,20 @@ test('an offer is fetched, unpacked and switched to; the new agent proves itself
   assert.deepEqual((await readdir(join(install.directory, 'releases'))).sort(), ['1', '2']);
 });
 
-test('a download goes on where it was cut, also in the next life of the agent', async (t) => {
+test('a download goes on in the next life of the agent where this one stopped', async (t) => {
   const { server, offerOf, open, directory, bytes } = await setUp(t);
   const archive = async () => {
     const [name] = (await readdir(directory)).filter((one) => one.startsWith('archive-'));
     return name === undefined ? 0 : (await readFile(join(directory, name))).length;
   };
-  server.cutAfter = 50_000;
-  server.answers = 1;
+  server.stallAfter = 50_000;
   const first = await open();
   first.updater.offer(offerOf());
-  await eventually(
-    'some of it is there',
-    10_000,
-    async () => (await archive()) > 0 && server.offsets.length > 1,
-  );
+  await eventually('some of it is there', 10_000, async () => (await archive()) > 0);
   await first.updater[Symbol.asyncDispose]();
   const arrived = await archive();
   assert.ok(arrived > 0 && arrived < bytes.length);
-  server.cutAfter = undefined;
-  server.answers = Number.POSITIVE_INFINITY;
+  server.stallAfter = undefined;
   server.offsets.length = 0;
   const second = await open();
   assert.equal(second.updater.report().last?.state, 'Downloading');
@@ -195,12 +189,12 @@ test('without the key of the hub nothing is believed', async (t) => {
 
 test('a withdrawn offer stops the download', async (t) => {
   const { server, offerOf, open, install } = await setUp(t);
-  server.cutAfter = 10;
+  server.stallAfter = 10;
   const { updater, restarts } = await open();
   updater.offer(offerOf());
   await eventually('it downloads', 10_000, () => server.offsets.length > 0);
   updater.withdraw('uid/1');
-  server.cutAfter = undefined;
+  server.stallAfter = undefined;
   await updater[Symbol.asyncDispose]();
   assert.equal(restarts(), 0);
   assert.equal(install.current, '1');
