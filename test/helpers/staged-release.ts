@@ -3,9 +3,12 @@
  * (`stageAgentRelease`) that is broken on purpose; each way of breaking is one that a device has to come back from.
  */
 import { mkdir, rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { stageAgentRelease } from '#firmware-profiles/payload/agent-release.js';
+import { defaultCache } from '#firmware-profiles/payload/build-payload.js';
 import { openReleaseKey } from '#hub/authn/pki/release-key.js';
+import { agentMain } from '#hub/cli/programs.js';
 import { type BuiltArchive, buildArchive } from '#hub/cli/release/build.js';
 import { type Publication, publishRelease } from '#hub/cli/release/publish.js';
 import type { Credentials } from '#hub/lib/https-client.js';
@@ -52,6 +55,16 @@ export async function stageThinRelease(directory: string, how?: Breakage): Promi
   await mkdir(join(directory, 'device-agent'), { recursive: true });
   await writeFile(join(directory, 'package.json'), '{"private":true,"type":"module"}\n');
   await writeFile(join(directory, 'device-agent/main.js'), `await import(${JSON.stringify(AGENT)});\n`);
+  if (how !== undefined) await breakRelease(directory, how);
+}
+
+/** A release as `covey release publish` stages it, from the bundle: for boards. */
+export async function stageBoardRelease(directory: string, how?: Breakage): Promise<void> {
+  const main = agentMain();
+  if (!main.includes('/bundle/'))
+    throw new Error('the agent is not bundled, or was compiled since: run npm run build');
+  const bundle = dirname(dirname(main));
+  await stageAgentRelease({ directory, bundle, cache: defaultCache(), architecture: 'arm64' });
   if (how !== undefined) await breakRelease(directory, how);
 }
 

@@ -61,10 +61,16 @@ export class Station implements AsyncDisposable {
     const own = join(this.directory, name);
     writeFileSync(`${own}.token`, token.stdout);
     return [
-      ...['--name', name, '--data', join(own, 'data'), '--run-dir', `${own}.run`],
+      ...this.placeOf(name),
       ...['--hub', `https://127.0.0.1:${this.apiPort}`, '--ca', join(data, 'pki', 'ca.crt')],
       ...['--token-file', `${own}.token`],
     ];
+  }
+
+  /** Flags that say which device it is and where it keeps what it has. */
+  placeOf(name: string): string[] {
+    const own = join(this.directory, name);
+    return ['--name', name, '--data', join(own, 'data'), '--run-dir', `${own}.run`];
   }
 
   async #ready(name: string, data: string): Promise<void> {
@@ -73,14 +79,19 @@ export class Station implements AsyncDisposable {
     await kubectl.run(['wait', '--for=condition=Ready', `node/${name}`, '--timeout=30s']);
   }
 
-  /** Starts a hollow device as a flashed board runs it, by the launcher and with a release of this version. */
-  async launchDevice(name: string, data: string, version: string): Promise<LaunchedAgent> {
+  /** Starts a device as a flashed board runs it, by the launcher and with a release of this version; hollow unless told. */
+  async launchDevice(
+    name: string,
+    data: string,
+    version: string,
+    flags: readonly string[] = ['--hollow'],
+  ): Promise<LaunchedAgent> {
     const own = join(this.directory, name);
     await mkdir(own, { recursive: true });
     const agent = await LaunchedAgent.start({
       directory: own,
       version,
-      args: ['--hollow', ...(await this.#joining(name, data))],
+      args: [...flags, ...(await this.#joining(name, data))],
     });
     await this.#ready(name, data);
     return agent;
