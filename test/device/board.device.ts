@@ -15,12 +15,18 @@ import {
   podManifest,
   shell,
 } from '#test/helpers/workloads.js';
+import { readFromBoot } from './guest-disk.js';
 import { DEVICE, Lab, SPARE, whyNoLab } from './lab.js';
 
 /** An emulated board is some thirty times slower than a real one's processor, on a busy machine more. */
 const SLOW_MS = 180_000;
 /** Silence until a device with pods of class `fast` is judged dead, and its pods' start on another. */
 const FAILOVER_MS = 15_000;
+
+/** Of a board without a clock of its own. */
+const LONG_AGO = '1970-01-02';
+/** The board that somebody puts a copy of the device's card into. */
+const COPY = 'copy';
 
 const FOREVER = 'trap "exit 0" TERM; sleep 100000 & wait';
 const ON_DEVICE = { nodeName: DEVICE };
@@ -99,16 +105,31 @@ describe('an arm64 board with cgroup v2', { skip: (await whyNoLab()) ?? false },
   });
   after(() => lab?.[Symbol.asyncDispose]());
 
-  test('boots, joins and is Ready with what it is', async (t) => {
+  test('a flashed card makes a Ready device of a board without a clock, with nothing typed on it', async (t) => {
+    lab.copyCard(DEVICE, COPY);
     const began = performance.now();
-    const { bootMs } = await lab.boot();
-    figure(t, 'from power on to the login prompt', seconds(bootMs));
+    await lab.firstBoot({ clock: LONG_AGO });
+    figure(t, 'power on to first boot done', seconds(performance.now() - began));
+    const again = performance.now();
+    const guest = await lab.powerOn({ clock: LONG_AGO });
     await eventually('the node appears', SLOW_MS * 2, async () =>
       (await lab.kubectl.run(['get', 'nodes'])).includes(DEVICE),
     );
     await nodeReady();
-    figure(t, 'first boot, packages installed, to Ready', seconds(performance.now() - began));
+    figure(t, 'second power on to Ready', seconds(performance.now() - again));
+    figure(t, 'power on to Ready, first boot included', seconds(performance.now() - began));
+    await guest.login();
     assert.equal(await lab.guest.output('stat -f -c %T /sys/fs/cgroup'), 'cgroup2fs');
+    assert.equal(await lab.guest.output('hostname'), DEVICE);
+    const clockError = Math.abs(Number(await lab.guest.output('date +%s')) - Date.now() / 1000);
+    assert.ok(clockError < 60, `the board's clock is off by ${clockError} s`);
+    const [size] = (await lab.guest.output('df -m --output=size /')).split('\n').slice(-1);
+    assert.ok(Number(size) > 2_500, `the root file system has ${size} MiB`);
+    // The claim was used and is nowhere any more; what happened stands on the card.
+    assert.equal((await lab.guest.run('ls /boot/firmware/covey/claim')).code, 2);
+    const log = await lab.guest.output('cat /boot/firmware/covey/log.txt');
+    for (const line of ['first-boot: begins', 'grown to', 'first-boot: done', 'preflight:', 'agent:'])
+      assert.ok(log.includes(line), `${line} in\n${log}`);
     const { metadata, status } = await lab.kubectl.json<NodeView>(['get', 'node', DEVICE]);
     assert.equal(status.nodeInfo.architecture, 'arm64');
     assert.match(status.nodeInfo.containerRuntimeVersion, /^crun:\/\/\d/);
@@ -344,8 +365,7 @@ describe('an arm64 board with cgroup v2', { skip: (await whyNoLab()) ?? false },
   test('switched on with the hub away, the device runs its pods from disk, and the hub restarts nothing', async (t) => {
     await lab.stopHub();
     const began = performance.now();
-    const { bootMs } = await lab.boot();
-    figure(t, 'second boot to the login prompt', seconds(bootMs));
+    await lab.boot({ memoryMiB: 1024, clock: LONG_AGO });
     const { uid } = JSON.parse(
       await eventually('its pods run without the hub', SLOW_MS, async () => {
         const processes = await containerProcesses();
@@ -353,7 +373,7 @@ describe('an arm64 board with cgroup v2', { skip: (await whyNoLab()) ?? false },
         return uids.size >= 2 && JSON.stringify({ uid: [...uids] });
       }),
     ) as { uid: string[] };
-    figure(t, 'power on to pods running, no hub', seconds(performance.now() - began));
+    figure(t, 'power on with 1 GiB and no clock to pods running, no hub', seconds(performance.now() - began));
     assert.equal(uid.length, 2);
     await lab.startHub();
     await nodeReady();
@@ -367,5 +387,33 @@ describe('an arm64 board with cgroup v2', { skip: (await whyNoLab()) ?? false },
     });
     assert.deepEqual(own(await containerProcesses()), running);
     assert.match(await inPod('steady', 'echo still here'), /still here/);
+  });
+
+  test('a copied card comes up through power cuts, and the hub refuses it', async (t) => {
+    // In the middle of unpacking, of installing packages, and after the claim has left the card.
+    const cuts = [
+      { after: /root partition was grown/, waitMs: 5_000 },
+      { after: /payload is unpacked/, waitMs: 8_000 },
+      { after: /claim was moved/, waitMs: 0 },
+    ];
+    for (const { after, waitMs } of cuts) {
+      const guest = await lab.powerOn({ card: COPY, memoryMiB: 1024 });
+      await guest.says(after, SLOW_MS);
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
+      await guest.powerCut();
+    }
+    const began = performance.now();
+    await lab.firstBoot({ card: COPY, memoryMiB: 1024 });
+    figure(
+      t,
+      'first boot finished after three power cuts, since the last',
+      seconds(performance.now() - began),
+    );
+    await lab.powerOn({ card: COPY, memoryMiB: 1024 });
+    await eventually('the hub tells of the copy', SLOW_MS, async () =>
+      (await lab.kubectl.run(['get', 'events', '-A', '-o', 'json'])).includes('CopiedCard'),
+    );
+    await lab.guest.powerCut();
+    assert.match(readFromBoot(lab.card(COPY), 'covey/log.txt') ?? '', /agent: .*this card was already used/);
   });
 });

@@ -1,47 +1,50 @@
 /**
- * The disks of the arm64 device under test, made without root, mounts or loop devices: a copy of the base
- * image with the agent's services written into its root file system, and what its firmware would load.
+ * A flashed card as the board's firmware sees it, read without root, mounts or loop devices: kernel, initramfs and
+ * command line come out of the boot partition at every power-on, because first boot changes them.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, readSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-
-/** Label of the second disk's file system, mounted on `PAYLOAD_MOUNT`. */
-export const PAYLOAD_LABEL = 'covey-payload';
-export const PAYLOAD_MOUNT = '/opt/covey';
 
 const SECTOR_BYTES = 512;
 const FAT_TYPES = [0x0b, 0x0c];
 const LINUX_TYPE = 0x83;
+/** What Raspberry Pi firmware calls the board's serial line, and what it is on QEMU's `virt`. */
+const SERIAL = /console=serial0/g;
 
-export interface GuestDisk {
-  readonly path: string;
+export interface BootFiles {
   readonly kernel: string;
   readonly initrd: string;
   readonly commandLine: string;
 }
 
-/** Unpacks the image (zst or raw) sparsely, and takes kernel, initramfs and command line out of its boot partition. */
-export function unpackBase(image: string, directory: string): GuestDisk {
-  const path = join(directory, 'card.img');
-  const command = image.endsWith('.zst')
-    ? 'zstd -q -dc --long=27 -- "$1" | cp --sparse=always /dev/stdin "$2"'
-    : 'cp --sparse=always -- "$1" "$2"';
-  execFileSync('bash', ['-o', 'pipefail', '-c', command, 'unpack', image, path]);
-  const boot = `${path}@@${partition(path, FAT_TYPES)}`;
+/** What the firmware loads; copies go into the directory. */
+export function bootFiles(disk: string, directory: string): BootFiles {
+  const boot = bootPartition(disk);
   const take = (name: string) => {
     const target = join(directory, name);
-    execFileSync('mcopy', ['-n', '-i', boot, `::${name}`, target]);
+    execFileSync('mcopy', ['-o', '-n', '-i', boot, `::${name}`, target]);
     return target;
   };
-  const commandLine = readFileSync(take('cmdline.txt'), 'utf8')
+  const [line = ''] = readFileSync(take('cmdline.txt'), 'utf8').split('\n');
+  // The text console of a screen that is not there would get the messages of systemd.
+  const commandLine = line
     .trim()
-    .replace(/console=\S+\s*/g, '');
-  return { path, kernel: take('kernel8.img'), initrd: take('initramfs8'), commandLine };
+    .replace(/console=tty1\s*/g, '')
+    .replace(SERIAL, 'console=ttyAMA0');
+  return { kernel: take('kernel8.img'), initrd: take('initramfs8'), commandLine };
 }
 
-/** Text of a file in the image's root file system. */
-export function readFromRoot(disk: GuestDisk, path: string): string {
+/** Text of a file on the boot partition; undefined when there is none. */
+export function readFromBoot(disk: string, path: string): string | undefined {
+  const { status, stdout } = spawnSync('mtype', ['-i', bootPartition(disk), `::${path}`], {
+    encoding: 'utf8',
+  });
+  return status === 0 ? stdout : undefined;
+}
+
+/** Text of a file in the root file system of an image or a card. */
+export function readFromRoot(disk: string, path: string): string {
   return execFileSync('debugfs', ['-R', `cat ${path}`, rootOf(disk)], {
     encoding: 'utf8',
     maxBuffer: 64 * 2 ** 20,
@@ -49,56 +52,27 @@ export function readFromRoot(disk: GuestDisk, path: string): string {
   });
 }
 
-/** Copies a file out of the image's root file system. */
-export function dumpFromRoot(disk: GuestDisk, path: string, target: string): void {
+/** Copies a file out of the root file system. */
+export function dumpFromRoot(disk: string, path: string, target: string): void {
   execFileSync('debugfs', ['-R', `dump ${path} ${target}`, rootOf(disk)], { stdio: 'ignore' });
-  if (statSync(target).size === 0) throw new Error(`the base image has no ${path}`);
+  if (statSync(target).size === 0) throw new Error(`${disk} has no ${path}`);
 }
 
-/** Replaces or adds files in the image's root file system, and links. The directories exist. */
-export function writeToRoot(
-  disk: GuestDisk,
-  scratch: string,
-  files: Readonly<Record<string, string>>,
-  links: Readonly<Record<string, string>>,
-): void {
-  mkdirSync(scratch, { recursive: true });
-  const commands: string[] = [];
-  for (const [path, text] of Object.entries(files)) {
-    const source = join(scratch, path.replaceAll('/', '_'));
-    writeFileSync(source, text, { mode: 0o644 });
-    const [, directory = '/', name = ''] = /^(.*)\/([^/]+)$/.exec(path) ?? [];
-    commands.push(`cd ${directory}`, `rm ${name}`, `write ${source} ${name}`);
-  }
-  for (const [path, target] of Object.entries(links)) commands.push(`symlink ${path} ${target}`);
-  const script = join(scratch, 'debugfs.txt');
-  writeFileSync(script, `${commands.join('\n')}\n`);
-  execFileSync('debugfs', ['-w', '-f', script, rootOf(disk)], { stdio: 'ignore' });
-  for (const [path, text] of Object.entries(files)) {
-    if (readFromRoot(disk, path) !== text) throw new Error(`debugfs did not write ${path} into ${disk.path}`);
-  }
+/** The same bytes, at another path; holes stay holes. */
+export function copyDisk(from: string, to: string): void {
+  execFileSync('cp', ['--sparse=always', '--', from, to]);
 }
 
-/** Makes an ext4 image of a directory. */
-export function makePayloadDisk(source: string, path: string): void {
-  const used = Number(execFileSync('du', ['-sk', source], { encoding: 'utf8' }).split('\t')[0]);
-  const size = `${Math.ceil((used * 1.2) / 1024) + 16}M`;
-  execFileSync('mke2fs', ['-q', '-F', '-t', 'ext4', '-L', PAYLOAD_LABEL, '-d', source, path, size], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-}
-
-/** The link by which systemd starts a service at boot. */
-export function enableService(name: string): Readonly<Record<string, string>> {
-  return { [`/etc/systemd/system/multi-user.target.wants/${name}`]: `/etc/systemd/system/${name}` };
-}
-
-/** Why these disks cannot be made here; undefined when they can. */
+/** Why cards cannot be made and started here; undefined when they can. */
 export function toolsMissing(): string | undefined {
-  const tools = ['qemu-system-aarch64', 'mcopy', 'zstd', 'debugfs', 'mke2fs', 'apt-get', 'dpkg-deb'];
+  const tools = ['qemu-system-aarch64', 'mcopy', 'zstd', 'debugfs', 'apt-get'];
   const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
   const missing = tools.filter((tool) => spawnSync('sh', ['-c', `command -v ${tool}`], { env }).status !== 0);
   return missing.length === 0 ? undefined : `needs ${missing.join(', ')}`;
+}
+
+function bootPartition(disk: string): string {
+  return `${disk}@@${partition(disk, FAT_TYPES)}`;
 }
 
 /** Offset in bytes of the first partition of one of the types. */
@@ -117,6 +91,6 @@ function partition(image: string, types: readonly number[]): number {
   throw new Error(`${image} has no partition of type ${types.map((type) => `0x${type.toString(16)}`)}`);
 }
 
-function rootOf(disk: GuestDisk): string {
-  return `${disk.path}?offset=${partition(disk.path, [LINUX_TYPE])}`;
+function rootOf(disk: string): string {
+  return `${disk}?offset=${partition(disk, [LINUX_TYPE])}`;
 }

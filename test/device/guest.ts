@@ -1,16 +1,20 @@
 /**
  * An arm64 machine in QEMU that boots a card as a board's firmware does, driven over its serial console. Cutting
- * its power is killing QEMU: what the guest had not written to its disk is lost.
+ * its power is killing QEMU: what the guest had not written to its disk is lost. A restart of the guest ends QEMU,
+ * which would not read the card's command line again; whoever drives it switches it on once more.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync } from 'node:fs';
-import type { GuestDisk } from './guest-disk.js';
+import { dirname } from 'node:path';
+import { Console } from './console.js';
+import { bootFiles } from './guest-disk.js';
 
 export interface GuestOptions {
-  readonly disk: GuestDisk;
-  readonly payload: string;
+  /** The card. */
+  readonly disk: string;
   readonly memoryMiB: number;
+  /** What its clock says when it is switched on (default: the time). */
+  readonly clock?: string;
   /** Everything that the console says is appended here. */
   readonly log: string;
 }
@@ -22,40 +26,41 @@ export interface CommandResult {
 
 const BOOT_LIMIT_MS = 240_000;
 const COMMAND_LIMIT_MS = 60_000;
-const KEPT_CHARACTERS = 256 * 1024;
 
 export class Guest implements AsyncDisposable {
-  /** From power on to the login prompt. */
-  readonly bootMs: number;
   readonly #process: ChildProcess;
   readonly #console: Console;
   #turn: Promise<unknown> = Promise.resolve();
   #commands = 0;
 
-  private constructor(process: ChildProcess, console: Console, bootMs: number) {
+  private constructor(process: ChildProcess, console: Console) {
     this.#process = process;
     this.#console = console;
-    this.bootMs = bootMs;
   }
 
-  /** Switches on and logs in. Rejects with the end of the console's text when no prompt comes. */
-  static async boot(options: GuestOptions): Promise<Guest> {
-    const began = performance.now();
+  static start(options: GuestOptions): Guest {
     const child = spawn('qemu-system-aarch64', qemuArguments(options), { stdio: ['pipe', 'pipe', 'pipe'] });
-    const console = new Console(child, options.log);
-    const guest = (ms: number) => new Guest(child, console, ms);
-    try {
-      await console.waitFor(/login: $/, BOOT_LIMIT_MS);
-      const bootMs = performance.now() - began;
-      console.write('root\n');
-      await console.waitFor(/[#$] $/, BOOT_LIMIT_MS);
-      console.write("exec env PS1= PS2= sh\nstty -echo cols 1000; dmesg -n 1; echo '@@'ready\n");
-      await console.waitFor(/@@ready\r?\n/, BOOT_LIMIT_MS);
-      return guest(bootMs);
-    } catch (error) {
-      await guest(0).powerCut();
-      throw error;
-    }
+    return new Guest(child, new Console(child, options.log));
+  }
+
+  /** Resolves when the console has said it, with nobody logged in. */
+  async says(pattern: RegExp, timeoutMs = BOOT_LIMIT_MS): Promise<void> {
+    await this.#console.waitFor(pattern, timeoutMs);
+  }
+
+  /** Resolves when the guest has restarted itself. */
+  async restarts(timeoutMs = BOOT_LIMIT_MS): Promise<void> {
+    await this.#console.waitForEnd(timeoutMs);
+  }
+
+  /** Waits for the login prompt and logs in. Rejects with the end of the console's text when none comes. */
+  async login(): Promise<void> {
+    const console = this.#console;
+    await console.waitFor(/login: $/, BOOT_LIMIT_MS);
+    console.write('root\n');
+    await console.waitFor(/[#$] $/, BOOT_LIMIT_MS);
+    console.write("exec env PS1= PS2= sh\nstty -echo cols 1000; dmesg -n 1; echo '@@'ready\n");
+    await console.waitFor(/@@ready\r?\n/, BOOT_LIMIT_MS);
   }
 
   /** Runs a shell command on the console; standard error is part of the output. One command at a time. */
@@ -91,7 +96,7 @@ export class Guest implements AsyncDisposable {
   }
 
   async powerCut(): Promise<void> {
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
+    if (this.#console.hasEnded) return;
     const gone = once(this.#process, 'exit');
     this.#process.kill('SIGKILL');
     await gone;
@@ -102,79 +107,16 @@ export class Guest implements AsyncDisposable {
   }
 }
 
-function qemuArguments({ disk, payload, memoryMiB }: GuestOptions): string[] {
-  const drive = (path: string, id: string, more = '') => [
-    ...['-drive', `file=${path},if=none,id=${id},format=raw${more}`],
-    ...['-device', `virtio-blk-pci,drive=${id}`],
-  ];
+function qemuArguments({ disk, memoryMiB, clock }: GuestOptions): string[] {
+  const { kernel, initrd, commandLine } = bootFiles(disk, dirname(disk));
   return [
     ...['-M', 'virt', '-cpu', 'cortex-a72', '-smp', '2', '-m', String(memoryMiB)],
     ...['-accel', 'tcg,thread=multi', '-no-reboot', '-nodefaults', '-display', 'none'],
     ...['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'],
-    ...['-kernel', disk.kernel, '-initrd', disk.initrd],
-    ...['-append', `console=ttyAMA0 ${disk.commandLine}`],
-    ...drive(disk.path, 'card'),
-    ...drive(payload, 'payload', ',readonly=on'),
-    ...[
-      '-netdev',
-      'user,id=net',
-      '-device',
-      'virtio-net-pci,netdev=net,romfile=',
-      '-device',
-      'virtio-rng-pci',
-    ],
+    ...['-kernel', kernel, '-initrd', initrd, '-append', commandLine],
+    ...(clock === undefined ? [] : ['-rtc', `base=${clock}`]),
+    ...['-drive', `file=${disk},if=none,id=card,format=raw`, '-device', 'virtio-blk-pci,drive=card'],
+    ...['-netdev', 'user,id=net', '-device', 'virtio-net-pci,netdev=net,romfile='],
+    ...['-device', 'virtio-rng-pci'],
   ];
-}
-
-/** The text of a serial line, kept up to a bound, and waiting for a pattern in it. */
-class Console {
-  readonly #process: ChildProcess;
-  #text = '';
-  #changed: () => void = () => undefined;
-
-  constructor(process: ChildProcess, log: string) {
-    this.#process = process;
-    const collect = (chunk: Buffer) => {
-      appendFileSync(log, chunk);
-      this.#text = (this.#text + chunk.toString('latin1')).slice(-KEPT_CHARACTERS);
-      this.#changed();
-    };
-    process.stdout?.on('data', collect);
-    process.stderr?.on('data', collect);
-    process.stdin?.on('error', () => undefined);
-    process.on('exit', () => this.#changed());
-    process.on('error', (error) => {
-      this.#text += `\n${error.message}`;
-      this.#changed();
-    });
-  }
-
-  write(text: string): void {
-    this.#process.stdin?.write(text);
-  }
-
-  forget(): void {
-    this.#text = '';
-  }
-
-  async waitFor(pattern: RegExp, timeoutMs: number): Promise<RegExpExecArray> {
-    const deadline = performance.now() + timeoutMs;
-    for (;;) {
-      const match = pattern.exec(this.#text);
-      if (match !== null) return match;
-      const left = deadline - performance.now();
-      const ended = this.#process.exitCode !== null || this.#process.signalCode !== null;
-      if (left <= 0 || ended) {
-        const why = ended ? 'the machine has ended' : `not within ${timeoutMs} ms`;
-        throw new Error(`console: ${why}: ${pattern}\n${this.#text.slice(-3000)}`);
-      }
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, Math.min(left, 1_000));
-        this.#changed = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
-  }
 }

@@ -1,6 +1,6 @@
 /**
- * One hub on this machine, one arm64 device in QEMU and one hollow device to fail over to, all in a temporary
- * directory. The guest reaches the hub's loopback address as 10.0.2.2.
+ * One hub on this machine, arm64 boards in QEMU with cards that `covey flash` made, and one hollow device to fail over
+ * to, all in a temporary directory. The guests reach the hub's loopback address as 10.0.2.2.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,34 +8,25 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readCredentials } from '#hub/cli/credentials.js';
-import { AGENT_ENVIRONMENT, agentMain, CLI_MAIN } from '#hub/cli/programs.js';
+import { agentMain, CLI_MAIN } from '#hub/cli/programs.js';
 import { pushImage } from '#hub/images/push.js';
 import { buildTinyImage } from '#hub/images/tiny-image.js';
 import { APPLETS } from '#test/helpers/busybox-image.js';
 import { eventually } from '#test/helpers/eventually.js';
 import { freePort } from '#test/helpers/fleet.js';
 import { findKubectls, Kubectl } from '#test/helpers/kubectl.js';
-import { baseImage, DEVICE_CACHE, whyNoBaseImage } from './base-image.js';
+import { baseImage, whyNoBaseImage } from './base-image.js';
 import { Guest } from './guest.js';
-import {
-  dumpFromRoot,
-  enableService,
-  type GuestDisk,
-  makePayloadDisk,
-  PAYLOAD_LABEL,
-  PAYLOAD_MOUNT,
-  readFromRoot,
-  toolsMissing,
-  unpackBase,
-  writeToRoot,
-} from './guest-disk.js';
-import { buildPayload, PAYLOAD_AGENT } from './payload.js';
+import { copyDisk, dumpFromRoot, toolsMissing } from './guest-disk.js';
 
 export const DEVICE = 'arm-1';
 export const SPARE = 'hollow-1';
 const HOST_FROM_GUEST = '10.0.2.2';
 const HUB_LIMIT_MS = 60_000;
-const MEMORY_MIB = 512;
+const FIRST_BOOT_LIMIT_MS = 420_000;
+/** More than the base image has, as on every card. */
+const CARD_SIZE = '3G';
+const PROFILE = 'qemu-virt-arm64';
 
 /** Why the device tests cannot run here; undefined when they can. */
 export async function whyNoLab(): Promise<string | undefined> {
@@ -46,12 +37,19 @@ export async function whyNoLab(): Promise<string | undefined> {
   );
 }
 
+export interface PowerOptions {
+  /** Device whose card is in the board. */
+  readonly card: string;
+  readonly memoryMiB: number;
+  /** What the board's clock says. */
+  readonly clock: string;
+}
+
 export class Lab implements AsyncDisposable {
   readonly directory: string;
   readonly kubectl: Kubectl;
   readonly #ports: { readonly api: number; readonly mqtt: number };
   readonly #children = new Map<'hub' | 'spare', ChildProcess>();
-  #disk: GuestDisk | undefined;
   #guest: Guest | undefined;
 
   private constructor(directory: string, ports: { readonly api: number; readonly mqtt: number }) {
@@ -60,14 +58,15 @@ export class Lab implements AsyncDisposable {
     this.kubectl = new Kubectl(findKubectls().get('') ?? 'kubectl', join(directory, 'hub/kubeconfig'));
   }
 
-  /** Hub and hollow device run, the image is in the hub's registry, the device's disks are made. */
+  /** Hub and hollow device run, the image is in the hub's registry, the device's card is flashed. */
   static async create(): Promise<Lab> {
     const directory = mkdtempSync(join(tmpdir(), 'covey-device-'));
     const lab = new Lab(directory, { api: await freePort(), mqtt: await freePort() });
     try {
       await lab.startHub();
-      await lab.#makeDisks(await baseImage(directory));
-      await lab.#pushImage();
+      const base = await baseImage(directory);
+      lab.flash(DEVICE, base);
+      await lab.#pushImage(lab.card(DEVICE));
       await lab.#startSpare();
     } catch (error) {
       const logs = lab.logs();
@@ -82,16 +81,55 @@ export class Lab implements AsyncDisposable {
     return this.#guest;
   }
 
-  /** Switches the device on; resolves at its login prompt. */
-  async boot(): Promise<Guest> {
-    if (this.#disk === undefined) throw new Error('the disks are not made');
-    this.#guest = await Guest.boot({
-      disk: this.#disk,
-      payload: this.#path('payload.img'),
-      memoryMiB: MEMORY_MIB,
+  /** The card of a device, as a file. */
+  card(device: string): string {
+    return this.#path(`${device}/card.img`);
+  }
+
+  /** Makes the card of a device as a person does. */
+  flash(device: string, image: string): void {
+    const { api } = this.#ports;
+    mkdirSync(this.#path(device), { recursive: true });
+    const args = [
+      ...['flash', '--data', this.#path('hub'), '--hub', `https://${HOST_FROM_GUEST}:${api}`],
+      ...['--profile', PROFILE, '--image', image, '--name', device, '--label', 'room=lab'],
+      ...['--to', this.card(device), '--size', CARD_SIZE],
+      ...['--work', this.directory, '--state', this.#path('flash-state')],
+    ];
+    execFileSync(process.execPath, [CLI_MAIN, ...args], { stdio: ['ignore', 'ignore', 'inherit'] });
+  }
+
+  /** What somebody has who copied the card of another device. */
+  copyCard(device: string, copy: string): void {
+    mkdirSync(this.#path(copy), { recursive: true });
+    copyDisk(this.card(device), this.card(copy));
+  }
+
+  /** Switches a board on. At most one runs at a time. */
+  async powerOn(options: Partial<PowerOptions> = {}): Promise<Guest> {
+    await this.#guest?.powerCut();
+    const { card = DEVICE, memoryMiB = 512, clock } = options;
+    this.#guest = Guest.start({
+      disk: this.card(card),
+      memoryMiB,
+      ...(clock !== undefined && { clock }),
       log: this.#path('console.log'),
     });
     return this.#guest;
+  }
+
+  /** Switches a board with a fresh card on; resolves when its first boot has restarted it. */
+  async firstBoot(options: Partial<PowerOptions> = {}): Promise<void> {
+    const guest = await this.powerOn(options);
+    await guest.says(/first-boot: done; the board restarts/, FIRST_BOOT_LIMIT_MS);
+    await guest.restarts();
+  }
+
+  /** Switches a board on; resolves when somebody is logged in on its console. */
+  async boot(options: Partial<PowerOptions> = {}): Promise<Guest> {
+    const guest = await this.powerOn(options);
+    await guest.login();
+    return guest;
   }
 
   async startHub(): Promise<void> {
@@ -154,7 +192,7 @@ export class Lab implements AsyncDisposable {
     this.#start('spare', agentMain(), [
       ...['--hollow', '--name', SPARE, '--data', this.#path('spare'), '--run-dir', this.#path('spare-run')],
       ...['--claim-arch', 'arm64', '--claim-cpu', '4', '--claim-memory', '1Gi', '--address', '192.0.2.7'],
-      ...['--hub', `https://127.0.0.1:${this.#ports.api}`, '--ca', this.#path('hub-ca.pem')],
+      ...['--hub', `https://127.0.0.1:${this.#ports.api}`, '--ca', this.#path('hub/pki/ca.crt')],
       ...['--token-file', this.#path('spare-token')],
     ]);
     await eventually('the hollow device joins', HUB_LIMIT_MS, async () =>
@@ -167,64 +205,10 @@ export class Lab implements AsyncDisposable {
     return execFileSync(process.execPath, args, { encoding: 'utf8' });
   }
 
-  async #makeDisks(image: string): Promise<void> {
-    const disk = unpackBase(image, this.directory);
-    this.#disk = disk;
-    const { ca } = await readCredentials(this.#path('hub'));
-    writeFileSync(this.#path('hub-ca.pem'), ca);
-    const payload = this.#path('payload');
-    buildPayload({
-      directory: payload,
-      cache: DEVICE_CACHE,
-      dpkgStatus: readFromRoot(disk, '/var/lib/dpkg/status'),
-      files: { 'hub-ca.pem': ca, 'join-token': this.#token(DEVICE) },
-    });
-    makePayloadDisk(payload, this.#path('payload.img'));
-    rmSync(payload, { recursive: true });
-    const files = this.#services(readFromRoot(disk, '/etc/fstab'));
-    const units = ['covey-setup.service', 'covey-agent.service'];
-    writeToRoot(disk, this.#path('scratch'), files, Object.assign({}, ...units.map(enableService)));
+  async #pushImage(disk: string): Promise<void> {
     mkdirSync(this.#path('image'));
     dumpFromRoot(disk, '/usr/bin/busybox', this.#path('image/busybox'));
-  }
-
-  async #pushImage(): Promise<void> {
     const image = await buildTinyImage(this.#path('image/busybox'), 'arm64', [...APPLETS, 'uname', 'wget']);
     await pushImage(await readCredentials(this.#path('hub')), 'hello', 'latest', image);
-  }
-
-  #services(fstab: string): Readonly<Record<string, string>> {
-    const agent = [
-      ...[`${PAYLOAD_MOUNT}/bin/node`, `${PAYLOAD_MOUNT}/${PAYLOAD_AGENT}`, '--name', DEVICE],
-      ...['--hub', `https://${HOST_FROM_GUEST}:${this.#ports.api}`],
-      ...['--ca', `${PAYLOAD_MOUNT}/hub-ca.pem`, '--token-file', `${PAYLOAD_MOUNT}/join-token`],
-    ];
-    const unit = (sections: Readonly<Record<string, readonly string[]>>) =>
-      Object.entries(sections)
-        .map(([name, lines]) => `[${name}]\n${lines.join('\n')}\n`)
-        .join('\n');
-    const needsPayload = `RequiresMountsFor=${PAYLOAD_MOUNT}`;
-    return {
-      '/etc/fstab': `${fstab.trimEnd()}\nLABEL=${PAYLOAD_LABEL} ${PAYLOAD_MOUNT} ext4 ro,noatime 0 0\n`,
-      '/etc/hostname': `${DEVICE}\n`,
-      '/etc/systemd/system/covey-setup.service': unit({
-        Unit: [needsPayload, 'Before=covey-agent.service', 'ConditionPathExists=!/var/lib/covey-setup-done'],
-        Service: [
-          'Type=oneshot',
-          `ExecStart=/bin/sh -c "dpkg --force-unsafe-io -i ${PAYLOAD_MOUNT}/debs/*.deb && touch /var/lib/covey-setup-done && sync"`,
-        ],
-      }),
-      '/etc/systemd/system/covey-agent.service': unit({
-        Unit: [needsPayload, 'After=covey-setup.service', 'StartLimitIntervalSec=0'],
-        Service: [
-          `ExecStart=${agent.join(' ')}`,
-          ...Object.entries(AGENT_ENVIRONMENT).map(([name, value]) => `Environment=${name}=${value}`),
-          // Containers and their monitors outlive the agent.
-          'KillMode=process',
-          'Restart=always',
-          'RestartSec=1',
-        ],
-      }),
-    };
   }
 }
