@@ -25,6 +25,7 @@ import { refusing, type Updates } from './firmware/update/updates.js';
 import { openHardware } from './hardware/open-hardware.js';
 import { type HardwareSource, hardwareSource } from './hardware/source.js';
 import { HardwareWatch } from './hardware/watch.js';
+import { importPreloads } from './images/preload.js';
 import { PodPaths } from './lib/pod-paths.js';
 import { containersInOrder } from './lib/pod-types.js';
 import { createSealer, loadOrCreateKey } from './lib/seal.js';
@@ -110,6 +111,17 @@ async function build(
   await makePrivateDirectory(dataDir);
   await mkdir(runDir, { recursive: true });
 
+  if (config.card !== undefined) {
+    const preloading = new AbortController();
+    stack.defer(() => preloading.abort());
+    const directory = join(config.card, 'preload');
+    void importPreloads({
+      directory,
+      images,
+      logger: logger.child({ part: 'images' }),
+      signal: preloading.signal,
+    });
+  }
   const sealer = createSealer(await loadOrCreateKey(join(dataDir, 'device.key')));
   const desired = await DesiredStore.open({ directory: join(dataDir, 'desired'), sealer, clock, logger });
   const records = await PodRecords.open(join(dataDir, 'records'), logger);

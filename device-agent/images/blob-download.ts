@@ -8,12 +8,12 @@ import { type FileHandle, open, rm, stat } from 'node:fs/promises';
 import { backoffDelay } from '#protocol/lib/backoff.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import { hasErrno, orMissing } from '../lib/errno.js';
+import type { ImageSource } from './image-source.js';
 import { ImageError } from './image-store.js';
 import type { Descriptor } from './manifest.js';
-import type { RegistryClient } from './registry-client.js';
 
 export interface DownloadOptions {
-  readonly client: RegistryClient;
+  readonly source: ImageSource;
   readonly blob: Descriptor;
   /** Where the bytes are collected; left there when the download is given up, for the next pull. */
   readonly path: string;
@@ -62,7 +62,7 @@ async function attempt(options: DownloadOptions): Promise<void> {
   const { blob, path, signal } = options;
   let { hash, size } = await readExisting(path, blob.size);
   if (size < blob.size || blob.size === 0) {
-    const { body, from } = await options.client.blob(blob.digest, size);
+    const { body, from } = await options.source.blob(blob.digest, size);
     if (from === 0 && size > 0) {
       hash = createHash('sha256');
       size = 0;

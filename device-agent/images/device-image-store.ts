@@ -6,6 +6,7 @@ import { Semaphore } from '../lib/semaphore.js';
 import { SharedTasks } from '../lib/shared-task.js';
 import { downloadBlob } from './blob-download.js';
 import { ImageRecords } from './image-records.js';
+import type { ImageSource } from './image-source.js';
 import {
   ImageError,
   type ImageStore,
@@ -24,6 +25,7 @@ import {
   parseManifest,
   requirePlatform,
 } from './manifest.js';
+import { OciArchive } from './oci-archive.js';
 import type { ImageStoreOptions, Platform } from './options.js';
 import { hostPlatform } from './platform.js';
 import { formatReference, parseReference, type Reference } from './reference.js';
@@ -61,6 +63,9 @@ class DeviceImageStore implements ImageStore {
   readonly #layerTasks = new SharedTasks<void>();
   /** Blob digests and diff ids that running pulls need; collection leaves them alone. */
   readonly #wanted = new Map<string, number>();
+  /** Archives that are being taken, one at a time. */
+  readonly #imports = new Set<Promise<LocalImage>>();
+  readonly #importSlot = new Semaphore(1);
   readonly #closing = new AbortController();
 
   constructor(options: ImageStoreOptions, layers: LayerStore, rootfs: RootfsStore, records: ImageRecords) {
@@ -88,26 +93,56 @@ class DeviceImageStore implements ImageStore {
   async pull(reference: string, options: PullOptions): Promise<LocalImage> {
     const parsed = parseReference(reference);
     const name = formatReference(parsed);
+    if (this.#imports.size > 0) {
+      await Promise.allSettled(this.#imports);
+      const brought = await this.find(reference);
+      if (brought !== undefined) return brought;
+    }
     // Others' credentials must not open an image: only equal ones share the work.
     const key = createHash('sha256')
       .update(JSON.stringify([name, options.credentials]))
       .digest('hex');
     return this.#pulls.run(key, AbortSignal.any([options.signal, this.#closing.signal]), (signal) =>
-      this.#pull(parsed, { ...options, signal }),
+      this.#take(this.#registry(parsed, { ...options, signal }), parsed, { ...options, signal }),
     );
   }
 
-  async #pull(reference: Reference, options: PullOptions): Promise<LocalImage> {
-    const name = formatReference(reference);
-    const client = new RegistryClient({
+  importArchive(path: string, signal: AbortSignal): Promise<LocalImage> {
+    const work = this.#importSlot.run(() =>
+      this.#import(path, AbortSignal.any([signal, this.#closing.signal])),
+    );
+    this.#imports.add(work);
+    const done = () => void this.#imports.delete(work);
+    work.then(done, done);
+    return work;
+  }
+
+  async #import(path: string, signal: AbortSignal): Promise<LocalImage> {
+    const archive = await OciArchive.open(path, signal);
+    const reference = parseReference(archive.reference);
+    const here = await this.find(archive.reference);
+    // Taken by an earlier start that could not remove the archive, or pulled newer since.
+    return here ?? (await this.#take(archive, reference, { signal }));
+  }
+
+  #registry(reference: Reference, { credentials, signal }: PullOptions): ImageSource {
+    return new RegistryClient({
       reference,
-      credentials: options.credentials,
+      credentials,
       registries: this.#options.registries ?? (() => undefined),
       idleTimeoutMs: this.#options.idleTimeoutMs ?? DEFAULT_IDLE_MS,
-      signal: options.signal,
+      signal,
     });
-    const { manifest, digest } = await this.#resolve(client, reference);
-    const configBody = await client.smallBlob(manifest.config.digest, MAX_CONFIG_BYTES);
+  }
+
+  async #take(
+    source: ImageSource,
+    reference: Reference,
+    options: Pick<PullOptions, 'signal' | 'progress'>,
+  ): Promise<LocalImage> {
+    const name = formatReference(reference);
+    const { manifest, digest } = await this.#resolve(source, reference);
+    const configBody = await source.smallBlob(manifest.config.digest, MAX_CONFIG_BYTES);
     const configDigest = `sha256:${createHash('sha256').update(configBody).digest('hex')}`;
     if (configDigest !== manifest.config.digest)
       throw new ImageError(
@@ -125,7 +160,7 @@ class DeviceImageStore implements ImageStore {
     const held = [...diffIds, ...manifest.layers.map((layer) => layer.digest)];
     this.#hold(held, 1);
     try {
-      await this.#fetchLayers(client, manifest.layers, diffIds, options);
+      await this.#fetchLayers(source, manifest.layers, diffIds, options);
       const image: LocalImage = {
         reference: name,
         manifestDigest: digest,
@@ -143,23 +178,23 @@ class DeviceImageStore implements ImageStore {
     }
   }
 
-  async #resolve(client: RegistryClient, reference: Reference): Promise<ResolvedImage> {
+  async #resolve(source: ImageSource, reference: Reference): Promise<ResolvedImage> {
     const name = formatReference(reference);
-    const top = await client.manifest(reference.digest ?? reference.tag ?? 'latest');
+    const top = await source.manifest(reference.digest ?? reference.tag ?? 'latest');
     const parsed = parseManifest(top.body, top.mediaType);
     if (parsed.kind === 'manifest') return { manifest: parsed.manifest, digest: top.digest };
     const chosen = chooseManifest(parsed.manifests, this.#platform, name);
-    const child = await client.manifest(chosen.digest);
+    const child = await source.manifest(chosen.digest);
     const inner = parseManifest(child.body, child.mediaType || chosen.mediaType);
     if (inner.kind === 'manifest') return { manifest: inner.manifest, digest: child.digest };
     throw new ImageError('ErrImagePull', `${name}: an index inside an index is not supported`);
   }
 
   async #fetchLayers(
-    client: RegistryClient,
+    source: ImageSource,
     blobs: readonly Descriptor[],
     diffIds: readonly string[],
-    options: PullOptions,
+    options: Pick<PullOptions, 'signal' | 'progress'>,
   ): Promise<void> {
     const missing = blobs
       .map((blob, index) => ({ blob, diffId: diffIds[index] ?? '' }))
@@ -183,7 +218,7 @@ class DeviceImageStore implements ImageStore {
       missing.map(({ blob, diffId }) =>
         this.#layerTasks
           .run(diffId, signal, (shared) =>
-            this.#slots.run(() => this.#fetchLayer(client, blob, diffId, shared, report)),
+            this.#slots.run(() => this.#fetchLayer(source, blob, diffId, shared, report)),
           )
           .catch((error: unknown) => {
             // One layer that cannot be had ends the pull; the others keep what they have for the next one.
@@ -197,7 +232,7 @@ class DeviceImageStore implements ImageStore {
   }
 
   async #fetchLayer(
-    client: RegistryClient,
+    source: ImageSource,
     blob: Descriptor,
     diffId: string,
     signal: AbortSignal,
@@ -208,7 +243,7 @@ class DeviceImageStore implements ImageStore {
     const path = this.#layers.downloadPath(blob.digest);
     try {
       await downloadBlob({
-        client: client.withSignal(signal),
+        source: source.withSignal(signal),
         blob,
         path,
         maxAttempts: this.#options.maxAttempts ?? 5,

@@ -1,6 +1,6 @@
 /** An image store that only pretends: every well-named image is pulled at once and is empty. */
 import { createHash } from 'node:crypto';
-import type { ImageStore, LocalImage } from './image-store.js';
+import { ImageError, type ImageStore, type LocalImage } from './image-store.js';
 import { formatReference, parseReference } from './reference.js';
 
 export function createHollowImageStore(): ImageStore {
@@ -33,6 +33,9 @@ export function createHollowImageStore(): ImageStore {
       };
       images.set(name, image);
       return image;
+    },
+    async importArchive(path) {
+      throw new ImageError('ErrImagePull', `${path}: a hollow device takes no archives`);
     },
     async list() {
       return [...images.values()];

@@ -38,6 +38,11 @@ export interface ImageStore extends AsyncDisposable {
   find(reference: string): Promise<LocalImage | undefined>;
   /** Fetches what is missing. Concurrent pulls of one reference share the work. Rejects with ImageError. */
   pull(reference: string, options: PullOptions): Promise<LocalImage>;
+  /**
+   * Takes the image of an OCI archive on disk, verified like a pulled one, under the name that the archive gives it.
+   * Pulls that begin meanwhile wait. Rejects with ImageError.
+   */
+  importArchive(path: string, signal: AbortSignal): Promise<LocalImage>;
   list(): Promise<readonly LocalImage[]>;
   /** Mounts the image with a writable layer of the container's own; idempotent. Returns the root's path. */
   mountRootfs(image: LocalImage, containerId: string): Promise<string>;

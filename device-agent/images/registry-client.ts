@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import type { FetchedManifest, ImageSource } from './image-source.js';
 import { ImageError, type PullCredential } from './image-store.js';
 import { ACCEPTED_MANIFESTS } from './manifest.js';
 import type { RegistryEndpoint } from './options.js';
@@ -20,19 +21,13 @@ export interface RegistryClientOptions {
   readonly signal: AbortSignal;
 }
 
-export interface FetchedManifest {
-  readonly body: Buffer;
-  readonly mediaType: string;
-  readonly digest: string;
-}
-
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 const MAX_ERROR_BYTES = 16 * 1024;
 const MAX_TOKEN_BYTES = 1024 * 1024;
 const MAX_REDIRECTS = 5;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
-export class RegistryClient {
+export class RegistryClient implements ImageSource {
   readonly #options: RegistryClientOptions;
   #authorization: string | undefined;
 

@@ -48,6 +48,7 @@ function busyboxImages(directory: string): ImageStore {
   return {
     find: async () => IMAGE,
     pull: async () => IMAGE,
+    importArchive: async () => IMAGE,
     list: async () => [IMAGE],
     async mountRootfs(_image, id) {
       const root = join(directory, id);

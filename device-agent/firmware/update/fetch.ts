@@ -80,7 +80,7 @@ async function fetchOnce({ offer, registries, clock, random, signal }: FetchOpti
     signal,
   });
   await downloadBlob({
-    client,
+    source: client,
     blob: { mediaType: 'application/octet-stream', digest: offer.digest, size: offer.sizeBytes },
     path,
     maxAttempts: ATTEMPTS_PER_ROUND,
