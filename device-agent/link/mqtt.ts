@@ -2,6 +2,9 @@
  * The MQTT client, as a small board wants it: the client alone. The package's entry loads WebSockets, SOCKS and
  * the transports of browsers as well.
  */
+// Before the packet writer is loaded.
+import './packet-lengths.js';
+
 import clientModule from 'mqtt/lib/client';
 
 export type { MqttClient } from 'mqtt';

@@ -4,6 +4,9 @@
  * is away, because what it must have is derived from its hello. Retained messages are at most one presence per
  * device, and what the hub publishes below `monitor/`.
  */
+// Before the packet writer is loaded.
+import './packet-lengths.js';
+
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import { Aedes, type AedesPublishPacket, type Client } from 'aedes';

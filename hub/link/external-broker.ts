@@ -5,6 +5,9 @@
  * itself blind. Sessions are clean: presence is retained, and everything else is said again after a hello.
  */
 
+// Before the packet writer is loaded.
+import './packet-lengths.js';
+
 import { isIP } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { MqttClient } from 'mqtt';
