@@ -5,6 +5,7 @@
  */
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { extract } from 'tar-stream';
 import { z } from 'zod';
@@ -44,7 +45,10 @@ export async function openPayload(file: string): Promise<Payload> {
 }
 
 async function readManifest(file: string): Promise<string> {
-  const members = createReadStream(file).pipe(createGunzip()).pipe(extract());
+  const members = extract();
+  const fed = pipeline(createReadStream(file), createGunzip(), members);
+  // A failure ends the loop below; stopping before the end is none.
+  fed.catch(() => undefined);
   for await (const member of members) {
     if (member.header.name !== PAYLOAD_MANIFEST) break;
     let text = '';

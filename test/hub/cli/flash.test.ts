@@ -1,0 +1,377 @@
+/**
+ * `covey flash` as a person runs it, with a real hub: the card's claim lets exactly its device join; secrets stay out
+ * of every output; what fails withdraws its claim; what is interrupted, alone or in a batch, is finished by the same
+ * command.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { wifiKey } from '#firmware-profiles/wifi-key.js';
+import { parseCommand } from '#hub/cli/command.js';
+import { callApi, readCredentials } from '#hub/cli/credentials.js';
+import { flashRequestFrom } from '#hub/cli/flash/options.js';
+import { flashCommand } from '#hub/cli/flash.js';
+import { pushImage } from '#hub/images/push.js';
+import { buildTinyImage } from '#hub/images/tiny-image.js';
+import { CoveyService, covey } from '#test/helpers/covey.js';
+import { ROOT } from '#test/helpers/documents.js';
+import { eventually } from '#test/helpers/eventually.js';
+import { sha256Of, tool } from '#test/helpers/flashing.js';
+import { freePort } from '#test/helpers/fleet.js';
+import { type ImageSpec, PI_IMAGE, syntheticImage, whyNoImages } from '#test/helpers/synthetic-image.js';
+
+const skip = whyNoImages();
+const ADVERTISED = 'hub.example';
+const PASSPHRASE = 'correct horse battery';
+const BOOT = 4 * 2 ** 20;
+
+let directory = '';
+let hub: CoveyService | undefined;
+let port = 0;
+const path = (name: string) => join(directory, name);
+
+before(async () => {
+  if (skip !== undefined) return;
+  directory = await mkdtemp(join(tmpdir(), 'covey-flash-test-'));
+  port = await freePort();
+  hub = await startHub(path('hub'), port, ['--advertise', ADVERTISED]);
+  await writeFile(path('payload.json'), '{"agentVersion":"0.1.0","nodeVersion":"24.0.0","suite":"bookworm"}');
+  tool('tar', ['-C', directory, '-czf', path('payload.tar.gz'), 'payload.json']);
+  await writeFile(path('wifi'), `At home=${PASSPHRASE}\n`);
+});
+
+after(async () => {
+  await hub?.stop();
+  if (directory !== '') await rm(directory, { recursive: true, force: true });
+});
+
+async function startHub(data: string, at: number, more: readonly string[] = []): Promise<CoveyService> {
+  const mqtt = await freePort();
+  const listen = ['--listen', `127.0.0.1:${at}`, '--mqtt-listen', `127.0.0.1:${mqtt}`];
+  const service = new CoveyService(['hub', '--data', data, ...listen, ...more]);
+  await service.says('hub is ready');
+  return service;
+}
+
+function argumentsFor(more: readonly string[], image = syntheticImage(PI_IMAGE)): string[] {
+  return [
+    ...['flash', '--data', path('hub'), '--image', image, '--payload', path('payload.tar.gz')],
+    ...['--state', path('state'), '--work', path('work'), ...more],
+  ];
+}
+
+const flash = (...more: string[]) => covey(argumentsFor(more));
+const single = (name: string, ...more: string[]) =>
+  flash('--profile', 'raspberry-pi-4', '--name', name, '--to', path(`${name}.img`), ...more);
+
+function onCard(name: string, file: string): string {
+  return tool('mtype', ['-i', `${path(name)}@@${BOOT}`, `::/${file}`]).toString();
+}
+
+/** Device → id of its token. */
+async function tokens(): Promise<Map<string, string>> {
+  const { stdout } = await covey(['token', '--data', path('hub'), 'list']);
+  const rows = stdout.trimEnd().split('\n').slice(1);
+  return new Map(rows.map((row) => row.split(/ +/)).map(([id = '', , , device = '']) => [device, id]));
+}
+
+test('the claim on the card lets its device join the hub', { skip }, async () => {
+  const labels = ['--label', 'room=kitchen', '--label', 'floor=1', '--site', 'home'];
+  const { code, stdout, stderr } = await single('kitchen-1', ...labels);
+  assert.equal(code, 0, stderr);
+  const [, digest, id] = /sha256 ([0-9a-f]{64}), claim ([a-z0-9]{6}) good until/.exec(stdout) ?? [];
+  assert.equal(await sha256Of(path('kitchen-1.img')), digest);
+  assert.equal((await tokens()).get('kitchen-1'), id);
+  const card = JSON.parse(onCard('kitchen-1.img', 'covey/card.json'));
+  assert.equal(card.hub.url, `https://${ADVERTISED}:${port}`);
+  assert.deepEqual([card.labels, card.site], [{ room: 'kitchen', floor: '1' }, 'home']);
+  const claim = onCard('kitchen-1.img', 'covey/claim').trim();
+  assert.ok(claim.startsWith(`${id}.`));
+  assert.ok(!`${stdout}${stderr}`.includes(claim), 'the claim is a secret');
+  assert.deepEqual(await readdir(path('state')), []);
+  assert.deepEqual(await readdir(path('work')), []);
+
+  await writeFile(path('claim'), claim);
+  await writeFile(path('ca.pem'), onCard('kitchen-1.img', 'covey/hub-ca.pem'));
+  const joining = [
+    ...['--hub', `https://127.0.0.1:${port}`, '--ca', path('ca.pem'), '--token-file', path('claim')],
+    ...['--data', path('device'), '--run-dir', path('device.run')],
+  ];
+  await using _agent = new CoveyService(['agent', '--hollow', '--name', 'kitchen-1', ...joining]);
+  const credentials = await readCredentials(path('hub'));
+  await eventually('the device is a node', 60_000, async () =>
+    callApi(credentials, { method: 'GET', path: '/api/v1/nodes/kitchen-1' }).catch(() => undefined),
+  );
+});
+
+test('a Wi-Fi passphrase becomes a key; neither gets into any output', { skip }, async () => {
+  const wifi = ['--wifi', 'At home', '--wifi-country', 'DE'];
+  const none = await single('porch-1', ...wifi);
+  assert.equal(none.code, 1);
+  assert.match(
+    none.stderr,
+    /no passphrase for the Wi-Fi "At home": name a file with --wifi-password-file, or set/,
+  );
+  const { code, stdout, stderr } = await single('porch-1', ...wifi, '--wifi-password-file', path('wifi'));
+  assert.equal(code, 0, stderr);
+  const key = wifiKey('At home', PASSPHRASE);
+  const image = await readFile(path('porch-1.img'));
+  assert.ok(image.includes(key), 'the derived key is on the card');
+  assert.ok(!image.includes(PASSPHRASE), 'the passphrase is not');
+  for (const secret of [key, PASSPHRASE]) assert.ok(!`${stdout}${stderr}`.includes(secret));
+});
+
+test('wrong usage ends with 2, and says what is missing', { skip }, async () => {
+  const cases: Array<[string[], RegExp]> = [
+    [['--profile', 'raspberry-pi-4', '--name', 'x'], /--to is needed: the card/],
+    [['--to', 'x.img', '--name', 'x'], /--profile is needed: the kind of board/],
+    [['--to', 'x.img', '--profile', 'raspberry-pi-4'], /--name is needed/],
+    [['--to', 'x.img', '--batch', 'x.csv'], /must contain \{name\}/],
+    [['--to', 'x.img', '--batch', 'x.csv', '--name', 'x'], /--name and --batch exclude each other/],
+    [['--to', 'x', '--name', 'x', '--profile', 'p', '--build'], /--image and --build exclude each other/],
+    [
+      ['--to', 'x', '--name', 'x', '--profile', 'p', '--size', 'big'],
+      /--size big: expected a size such as 4G/,
+    ],
+    [['--to', 'x', '--name', 'x', '--profile', 'p', '--claim-ttl', '1y'], /--claim-ttl 1y: expected a time/],
+    [
+      ['--to', 'x', '--name', 'x', '--profile', 'p', '--static-ip', '1.2.3.4/24'],
+      /--static-ip needs --gateway/,
+    ],
+    [['--to', 'x', '--name', 'x', '--profile', 'p', 'extra'], /"extra" is no option/],
+  ];
+  for (const [more, message] of cases) {
+    const [, ...args] = argumentsFor(more);
+    const usage = { name: 'UsageError', message };
+    assert.throws(() => flashRequestFrom(parseCommand(flashCommand, args, {})), usage, more.join(' '));
+  }
+  const { code, stderr } = await flash();
+  assert.equal(code, 2);
+  assert.match(stderr, /^covey flash: --to is needed/);
+});
+
+test('what cannot be made is one line, makes no file and leaves no claim', { skip }, async () => {
+  await writeFile(path('key'), '-----BEGIN OPENSSH PRIVATE KEY-----\n');
+  const cases: Array<[string[], RegExp]> = [
+    [
+      ['--sha256', '0'.repeat(64)],
+      /is not the image that --sha256 names: its SHA-256 is [0-9a-f]{64}, expected 0000/,
+    ],
+    [['--size', '16M'], /--size 16777216: too small, the image needs 100663296 bytes/],
+    [['--profile', 'raspberry-pi-9'], /--profile: no firmware profile "raspberry-pi-9".*known: /],
+    [['--profile', 'radxa-rock-5b'], /partition 1 of the image is no ext4, as profile radxa-rock-5b says/],
+    [['--name', 'Not_a_name'], /--name: a lowercase RFC 1123 label must/],
+    [['--label', 'room'], /--label: "room" is no label; expected KEY=VALUE/],
+    [
+      ['--static-ip', '192.168.1.20', '--gateway', '192.168.1.1'],
+      /--static-ip: expected an IPv4 address with its/,
+    ],
+    [['--ssh-key', path('key')], /is a private key: name the public one/],
+    [['--hub', 'http://hub'], /--hub http:\/\/hub: expected an address such as https:/],
+    [['--image', path('payload.json')], /payload\.json is not a disk image/],
+    [['--payload', path('key')], /is not a payload of Covey/],
+    [['--preload', 'no such image'], /--preload no such image: expected an image such as/],
+  ];
+  const card = ['--profile', 'raspberry-pi-4', '--name', 'garage-1', '--to', path('garage-1.img')];
+  for (const [more, message] of cases) {
+    const [, ...args] = argumentsFor([...card, ...more]);
+    const output = { out: () => assert.fail('no result'), err: () => undefined };
+    const failed = { name: 'CommandError', message };
+    await assert.rejects(flashCommand.run(parseCommand(flashCommand, args, {}), output), failed);
+  }
+  const { code, stdout, stderr } = await single('garage-1', '--sha256', '0'.repeat(64));
+  assert.deepEqual([code, stdout], [1, '']);
+  assert.match(stderr, /^covey flash: disk\.img is not the image that --sha256 names: .*\n$/m);
+  assert.doesNotMatch(stderr, /^ +at /m);
+  await assert.rejects(stat(path('garage-1.img')), /ENOENT/);
+  assert.equal((await tokens()).has('garage-1'), false);
+  assert.deepEqual(await readdir(path('work')), []);
+});
+
+test('a hub that no board can reach is refused, unless its address is given', { skip }, async () => {
+  const data = path('inside');
+  const inside = await freePort();
+  await using _service = await startHub(data, inside);
+  const card = ['--data', data, '--profile', 'raspberry-pi-4', '--name', 'a', '--to', path('inside.img')];
+  const refused = await flash(...card);
+  assert.equal(refused.code, 1);
+  assert.match(
+    refused.stderr,
+    /the hub is reached from this machine only.*--advertise ADDRESS, or .*--hub https:/,
+  );
+  assert.ok(!refused.stderr.includes(hostname()) || hostname().length < 3);
+  const told = await flash(...card, '--hub', `https://127.0.0.1:${inside}`);
+  assert.equal(told.code, 0, told.stderr);
+  assert.match(told.stderr, /warning: --hub https:\/\/127.* a board cannot reach it there/);
+});
+
+/** Takes long enough to be interrupted. */
+const LARGE: ImageSpec = {
+  ...PI_IMAGE,
+  sizeMib: 256,
+  partitions: [
+    ...PI_IMAGE.partitions,
+    { number: 3, startMib: 96, sizeMib: 160, type: '83', fileSystem: 'none' },
+  ],
+};
+
+test('Ctrl-C leaves an unfinished card, and the same command finishes it with the same claim', {
+  skip,
+}, async () => {
+  const card = ['--profile', 'raspberry-pi-4', '--name', 'cellar-1', '--to', path('cellar-1.img')];
+  const args = argumentsFor(card, syntheticImage(LARGE));
+  const run = new CoveyService(args);
+  await run.says('preparing cellar-1: done');
+  assert.equal(await run.stop('SIGINT'), 1, run.output);
+  assert.match(run.output, /covey flash: stopped; .*cellar-1\.img is unfinished: run the same command again/);
+  assert.match(tool('head', ['-c', '30', path('cellar-1.img')]).toString(), /^COVEY UNFINISHED CARD/);
+  const claimed = (await tokens()).get('cellar-1');
+  assert.notEqual(claimed, undefined);
+  const [kept = ''] = await readdir(path('state'));
+  assert.equal((await stat(join(path('state'), kept))).mode & 0o777, 0o600);
+  assert.equal((await stat(path('state'))).mode & 0o777, 0o700);
+  const { code, stdout, stderr } = await covey(args);
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /cellar-1\.img holds the beginning of this card: going on/);
+  assert.ok(stdout.includes(`claim ${claimed} good`), stdout);
+  assert.deepEqual(await readdir(path('state')), []);
+});
+
+test('a card that fails while it is written has its claim withdrawn', { skip }, async (t) => {
+  if (process.getuid?.() !== 0) return t.skip('needs root, to mount a small file system');
+  const small = await mkdtemp(join(tmpdir(), 'covey-small-'));
+  tool('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', small]);
+  try {
+    const to = ['--to', join(small, 'x.img'), '--name', 'loft-1', '--profile', 'raspberry-pi-4'];
+    const { code, stderr } = await covey(argumentsFor(to, syntheticImage(LARGE)));
+    assert.equal(code, 1);
+    assert.match(
+      stderr,
+      /covey flash: no space left for .*x\.img at byte \d+: free some and run the same command/,
+    );
+    assert.equal((await tokens()).has('loft-1'), false);
+    assert.deepEqual(await readdir(path('state')), []);
+  } finally {
+    tool('umount', [small]);
+    await rmdir(small);
+  }
+  return undefined;
+});
+
+test('a batch with faults tells all of them by line and column, and writes nothing', { skip }, async () => {
+  const bad = path('bad.csv');
+  await writeFile(
+    bad,
+    'name,profile,labels,wifi,address,gateway\n' +
+      'Upper,raspberry-pi-4,,,,\n' +
+      'a,toaster,room,,,\n' +
+      'b,raspberry-pi-4,,At home,10.0.0.1,10.0.0.2\n' +
+      'b,raspberry-pi-4,"x,,,\n',
+  );
+  const { code, stderr, stdout } = await flash('--batch', bad, '--to', path('bad/{name}.img'));
+  assert.deepEqual([code, stdout], [1, '']);
+  const found = stderr.split('\n').map((line) => line.slice(line.indexOf('bad.csv')));
+  for (const expected of [
+    /^bad\.csv:2:1: name: a lowercase RFC 1123 label/,
+    /^bad\.csv:3:3: profile: no firmware profile "toaster"/,
+    /^bad\.csv:3:11: labels: "room" is no label/,
+    /^bad\.csv:4:27: address: expected an IPv4 address with its prefix length/,
+    /^bad\.csv:5:1: the name "b" is on line 4 already/,
+    /^bad\.csv:5:18: this quote is never closed/,
+    /^bad\.csv: \d+ errors; nothing was written/,
+  ])
+    assert.ok(
+      found.some((line) => expected.test(line)),
+      `${expected}\n${stderr}`,
+    );
+  await assert.rejects(readdir(path('bad')), /ENOENT/);
+});
+
+test('a batch makes each card with a claim of its own, and goes on where it was cut off', {
+  skip,
+}, async () => {
+  await copyFile(join(ROOT, 'examples/cards.csv'), path('cards.csv'));
+  const args = argumentsFor(
+    ['--batch', path('cards.csv'), '--to', path('out/{name}.img'), '--wifi-password-file', path('wifi')],
+    syntheticImage(LARGE),
+  );
+  const run = new CoveyService(args);
+  await run.says('preparing attic-1: done');
+  assert.equal(await run.stop('SIGTERM'), 1, run.output);
+  assert.match(run.output, /stopped; run the same command again to make the cards that are left/);
+  const first = onCard('out/kitchen-1.img', 'covey/claim');
+  const second = await tokens();
+
+  const { code, stdout, stderr } = await covey([...args, '--jobs', '2']);
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /^kitchen-1: .*kitchen-1\.img is finished$/m);
+  assert.match(stderr, /^attic-1: .*holds the beginning of this card: going on/m);
+  assert.deepEqual(stdout.match(/^[a-z0-9-]+/gm)?.sort(), ['attic-1', 'gate-1']);
+  const names = ['kitchen-1', 'attic-1', 'gate-1'];
+  const claims = names.map((name) => onCard(`out/${name}.img`, 'covey/claim'));
+  assert.equal(new Set(claims).size, 3);
+  assert.equal(claims[0], first);
+  assert.ok(claims[1]?.startsWith(`${second.get('attic-1')}.`), 'the card kept its claim');
+  assert.deepEqual(await readdir(path('state')), []);
+  const files = ['attic-1.img', 'covey-cards.json', 'gate-1.img', 'kitchen-1.img'];
+  assert.deepEqual((await readdir(path('out'))).sort(), files);
+
+  const again = await covey(args);
+  assert.deepEqual([again.code, again.stdout], [0, ''], again.stderr);
+  assert.match(again.stderr, /all 3 cards are finished/);
+  // A card that was used since is not made again without being asked.
+  await writeFile(path('out/gate-1.img'), Buffer.alloc(1024, 1), { flag: 'r+' });
+  const changed = await covey(args);
+  assert.equal(changed.code, 1);
+  assert.match(
+    changed.stderr,
+    /gate-1\.img exists and is no unfinished card: remove it, or overwrite it with --force/,
+  );
+});
+
+function whyNoSkopeo(): string | undefined {
+  try {
+    execFileSync('skopeo', ['--version'], { stdio: 'ignore' });
+    return skip;
+  } catch {
+    return 'needs skopeo';
+  }
+}
+
+test('images are brought along, fetched for the board from the hub’s own registry', {
+  skip: whyNoSkopeo(),
+}, async () => {
+  await mkdir(path('image'), { recursive: true });
+  await writeFile(path('image/busybox'), 'no program\n', { mode: 0o755 });
+  const image = await buildTinyImage(path('image/busybox'), 'arm64', ['sh']);
+  await pushImage(await readCredentials(path('hub')), 'hello', 'latest', image);
+  const reference = `127.0.0.1:${port}/hello:latest`;
+  process.env['XDG_CACHE_HOME'] = path('cache');
+  try {
+    const { code, stderr } = await single('shed-1', '--preload', reference);
+    assert.equal(code, 0, stderr);
+    const listed = tool('mdir', [
+      '-b',
+      '-i',
+      `${path('shed-1.img')}@@${BOOT}`,
+      '::/covey/preload',
+    ]).toString();
+    const file = /covey\/preload\/(\S+\.tar)/.exec(listed)?.[1] ?? '';
+    await writeFile(
+      path('preload.tar'),
+      tool('mtype', ['-i', `${path('shed-1.img')}@@${BOOT}`, `::/covey/preload/${file}`]),
+    );
+    const inspected = JSON.parse(
+      tool('skopeo', ['inspect', '--raw', `oci-archive:${path('preload.tar')}`]).toString(),
+    );
+    assert.equal(inspected.config.digest.length, 71);
+    const unknown = await single('shed-2', '--preload', `127.0.0.1:${port}/nothing:latest`);
+    assert.equal(unknown.code, 1);
+    assert.match(unknown.stderr, /covey flash: --preload 127\.0\.0\.1:\d+\/nothing:latest: /);
+  } finally {
+    delete process.env['XDG_CACHE_HOME'];
+  }
+});
