@@ -50,27 +50,46 @@ export class Station implements AsyncDisposable {
 
   /** Makes a token of the hub on `data`, and starts a hollow device that joins with it. */
   async startDevice(name: string, data: string): Promise<void> {
-    this.#agents.push(new CoveyService(['agent', '--hollow', ...(await this.#joining(name, data))]));
+    await this.flash(name, data);
+    this.insert(name, data);
     await this.#ready(name, data);
   }
 
-  /** Flags by which an agent joins the hub on `data`, with a token of its own. */
-  async #joining(name: string, data: string): Promise<string[]> {
+  /** A card for a device: an empty data directory, which is returned, and a claim. */
+  async flash(name: string, data: string): Promise<string> {
+    const own = join(this.directory, name);
+    rmSync(own, { recursive: true, force: true });
     const token = await covey(['token', '--data', data, 'create', '--device', name]);
     if (token.code !== 0) throw new Error(token.stderr);
-    const own = join(this.directory, name);
     writeFileSync(`${own}.token`, token.stdout);
+    return join(own, 'data');
+  }
+
+  /** Starts the hollow agent of a card that was flashed for `name`; `card` may be another directory, for a copy. */
+  insert(
+    name: string,
+    data: string,
+    card = join(this.directory, name, 'data'),
+    flags: readonly string[] = [],
+  ): CoveyService {
+    const agent = new CoveyService(['agent', '--hollow', ...this.#joining(name, data, card), ...flags]);
+    this.#agents.push(agent);
+    return agent;
+  }
+
+  /** Flags by which an agent joins the hub on `data` with the token that was made for it. */
+  #joining(name: string, data: string, card: string): string[] {
+    const own = join(this.directory, name);
     return [
-      ...this.placeOf(name),
+      ...this.placeOf(name, card),
       ...['--hub', `https://127.0.0.1:${this.apiPort}`, '--ca', join(data, 'pki', 'ca.crt')],
       ...['--token-file', `${own}.token`],
     ];
   }
 
   /** Flags that say which device it is and where it keeps what it has. */
-  placeOf(name: string): string[] {
-    const own = join(this.directory, name);
-    return ['--name', name, '--data', join(own, 'data'), '--run-dir', `${own}.run`];
+  placeOf(name: string, card = join(this.directory, name, 'data')): string[] {
+    return ['--name', name, '--data', card, '--run-dir', `${join(this.directory, name)}.run`];
   }
 
   async #ready(name: string, data: string): Promise<void> {
@@ -86,12 +105,13 @@ export class Station implements AsyncDisposable {
     version: string,
     flags: readonly string[] = ['--hollow'],
   ): Promise<LaunchedAgent> {
+    const card = await this.flash(name, data);
     const own = join(this.directory, name);
     await mkdir(own, { recursive: true });
     const agent = await LaunchedAgent.start({
       directory: own,
       version,
-      args: [...flags, ...(await this.#joining(name, data))],
+      args: [...flags, ...this.#joining(name, data, card)],
     });
     await this.#ready(name, data);
     return agent;
