@@ -1,6 +1,6 @@
 /**
- * Looks again when something is plugged in or out: soon after udev has taken note of it, and every few seconds
- * in any case. Watching /dev itself would wake the agent with every write to /dev/null; udev's notes change with
+ * Looks again when something is plugged in or out: soon after udev has taken note of it, and once a minute in any
+ * case; without udev every few seconds. Watching /dev itself would wake the agent with every write to /dev/null; udev's notes change with
  * devices only, and after their names and links are made.
  */
 import { watch } from 'node:fs';
@@ -8,7 +8,8 @@ import type { Clock, Timer } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
 
 const UDEV_NOTES = '/run/udev/data';
-const INTERVAL_MS = 10_000;
+const INTERVAL_MS = 60_000;
+const INTERVAL_WITHOUT_UDEV_MS = 10_000;
 /** A hub with ten devices announces them one by one. */
 const GATHER_MS = 500;
 
@@ -16,13 +17,13 @@ export interface HardwareWatchOptions {
   readonly scan: () => Promise<unknown>;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Calls back when something may have changed; udev's notes unless given. */
-  readonly subscribe?: (changed: () => void) => Disposable;
+  /** Calls back when something may have changed; undefined where nothing tells. udev's notes unless given. */
+  readonly subscribe?: (changed: () => void) => Disposable | undefined;
 }
 
 export class HardwareWatch implements Disposable {
   readonly #options: HardwareWatchOptions;
-  readonly #subscription: Disposable;
+  readonly #subscription: Disposable | undefined;
   #interval: Timer | undefined;
   #gathering: Timer | undefined;
   #failing = false;
@@ -45,7 +46,7 @@ export class HardwareWatch implements Disposable {
   #later(): void {
     if (this.#disposed) return;
     this.#interval = this.#options.clock.setTimer(
-      INTERVAL_MS,
+      this.#subscription === undefined ? INTERVAL_WITHOUT_UDEV_MS : INTERVAL_MS,
       () => void this.#look().then(() => this.#later()),
     );
   }
@@ -66,17 +67,17 @@ export class HardwareWatch implements Disposable {
     this.#disposed = true;
     this.#interval?.cancel();
     this.#gathering?.cancel();
-    this.#subscription[Symbol.dispose]();
+    this.#subscription?.[Symbol.dispose]();
   }
 }
 
-/** Without udev there is nothing to subscribe to: the interval alone finds what has changed. */
-function udevNotes(changed: () => void): Disposable {
+function udevNotes(changed: () => void): Disposable | undefined {
   try {
     const watcher = watch(UDEV_NOTES, { persistent: false }, changed);
     watcher.on('error', () => watcher.close());
     return { [Symbol.dispose]: () => watcher.close() };
   } catch {
-    return { [Symbol.dispose]: () => undefined };
+    // No udev here, or no watches left: the interval alone finds what has changed.
+    return undefined;
   }
 }

@@ -16,6 +16,7 @@ import {
   shell,
 } from '#test/helpers/workloads.js';
 import { readFromBoot } from './guest-disk.js';
+import { checkGpio } from './hardware.js';
 import { DEVICE, Lab, SPARE, whyNoLab } from './lab.js';
 
 /** An emulated board is some thirty times slower than a real one's processor, on a busy machine more. */
@@ -210,6 +211,12 @@ describe('an arm64 board with cgroup v2', { skip: (await whyNoLab()) ?? false },
     }
     await lab.kubectl.run(['delete', 'pod', 'ported', '--timeout=60s'], { timeoutMs: SLOW_MS });
     assert.notEqual((await lab.guest.run('busybox wget -q -O - http://127.0.0.1:8081/')).code, 0);
+  });
+
+  test('a pod without root or capabilities uses the GPIO chip, and no other pod does', async () => {
+    const { kubectl } = lab;
+    const output = (command: string) => lab.guest.output(command);
+    await checkGpio({ kubectl, device: DEVICE, output, limitMs: SLOW_MS });
   });
 
   test('limits stand in the files of cgroup v2', async () => {

@@ -122,7 +122,23 @@ test('claimed units are as many as claimed', async () => {
   );
 });
 
-test('what is plugged in is looked at soon, in one look, and every few seconds anyway', async () => {
+test('without udev the board is looked at every ten seconds', async () => {
+  const clock = new FakeClock();
+  let looks = 0;
+  using _watch = new HardwareWatch({
+    scan: async () => {
+      looks += 1;
+    },
+    clock,
+    logger: silentLogger,
+    subscribe: () => undefined,
+  });
+  await clock.advance(10_000);
+  await clock.advance(10_000);
+  assert.equal(looks, 2);
+});
+
+test('what is plugged in is looked at soon, in one look, and once a minute anyway', async () => {
   const clock = new FakeClock();
   let looks = 0;
   let changed = () => {};
@@ -146,9 +162,9 @@ test('what is plugged in is looked at soon, in one look, and every few seconds a
   for (let index = 0; index < 10; index++) changed();
   await clock.advance(500);
   assert.equal(looks, 1);
-  await clock.advance(9_500);
+  await clock.advance(59_500);
   assert.equal(looks, 2);
-  await clock.advance(10_000);
+  await clock.advance(60_000);
   assert.equal(looks, 3, 'a look that failed does not end the watch');
   watch[Symbol.dispose]();
   changed();
