@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { helpText } from '#device-agent/config.js';
+import { FLASH_OPTIONS } from '#hub/cli/flash/options.js';
 import { tokenCommand } from '#hub/cli/token.js';
 import { upCommand } from '#hub/cli/up/up.js';
 import { HUB_OPTIONS } from '#hub/config.js';
@@ -33,6 +34,10 @@ test('every flag of covey hub is in docs/operations.md', () => {
 
 test('every flag of covey up is in docs/operations.md', () => {
   compare(upCommand.options, documented('docs/operations.md', 'flag of `covey up`'));
+});
+
+test('every flag of covey flash is in docs/flashing.md', () => {
+  compare(FLASH_OPTIONS, documented('docs/flashing.md', 'flag of `covey flash`'));
 });
 
 test('every flag of the agent is in docs/device.md', () => {
