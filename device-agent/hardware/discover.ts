@@ -5,7 +5,7 @@
  */
 import { realpath, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { orMissing } from '../lib/errno.js';
+import { hasErrno } from '../lib/errno.js';
 import { byName, GlobReader } from './device-glob.js';
 import { majorOf, minorOf } from './device-number.js';
 import { attachmentOf, kernelConsoles } from './sysfs.js';
@@ -100,14 +100,14 @@ function withNamesOf(node: FoundNode, before: FoundNode | undefined): FoundNode 
 async function lookAt(path: string, devRoot: string, statNode: StatNode): Promise<FoundNode | undefined> {
   const node = await statNode(path);
   if (node === undefined) return undefined;
-  const real = (await orMissing(realpath(path))) ?? path;
+  const real = (await orUnusable(realpath(path))) ?? path;
   const names = [path, real].map((name) => inside(name, devRoot));
   const [first = path, ...more] = new Set(names);
   return { ...node, paths: [first, ...more], mark: `${path} ${numberOf(node)} ${node.mark}` };
 }
 
 async function kernelStat(path: string): Promise<NodeStat | undefined> {
-  const info = await orMissing(stat(path));
+  const info = await orUnusable(stat(path));
   if (info === undefined || !(info.isCharacterDevice() || info.isBlockDevice())) return undefined;
   return {
     type: info.isCharacterDevice() ? 'c' : 'b',
@@ -115,6 +115,16 @@ async function kernelStat(path: string): Promise<NodeStat | undefined> {
     minor: minorOf(info.rdev),
     mark: `${info.ino} ${info.ctimeMs}`,
   };
+}
+
+/** A link that leads nowhere or in circles, or a node that went meanwhile, is none. */
+async function orUnusable<T>(promise: Promise<T>): Promise<T | undefined> {
+  try {
+    return await promise;
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'ENXIO', 'ENODEV')) return undefined;
+    throw error;
+  }
 }
 
 function belowRoot(glob: string, devRoot: string): string {

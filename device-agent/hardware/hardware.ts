@@ -11,7 +11,7 @@ import { AllocationStore } from './allocation-store.js';
 import { type ContainerHardware, containerHardware } from './container-hardware.js';
 import type { Discover } from './discover.js';
 import {
-  describeHeld,
+  describeGiven,
   heldHardware,
   locateAll,
   locator,
@@ -62,7 +62,7 @@ export class Hardware implements Disposable {
 
   static async open(options: HardwareOptions): Promise<Hardware> {
     const store = await AllocationStore.open(options.directory, options.logger);
-    const hardware = new Hardware(options, store, await options.discover());
+    const hardware = new Hardware(options, store, await firstLook(options));
     await hardware.#follow();
     return hardware;
   }
@@ -122,7 +122,8 @@ export class Hardware implements Disposable {
       const planned = before === undefined ? this.#plan(uid, spec) : { allocation: before };
       if ('shortage' in planned) return planned;
       if (before === undefined) await this.#store.put(uid, planned.allocation);
-      return { units: unitsOf(planned.allocation).map(describeHeld) };
+      const locateHeld = this.#locator();
+      return { units: unitsOf(planned.allocation).map((one) => describeGiven(one, locateHeld(one))) };
     });
   }
 
@@ -203,6 +204,16 @@ export class Hardware implements Disposable {
   [Symbol.dispose](): void {
     this.#settled[Symbol.dispose]();
     this.#listeners.clear();
+  }
+}
+
+/** What cannot be looked at now does not keep the agent from starting; later looks may do better. */
+async function firstLook({ discover, logger }: HardwareOptions): Promise<readonly Unit[]> {
+  try {
+    return await discover();
+  } catch (error) {
+    logger.warn({ err: error }, 'the hardware of this device could not be looked at');
+    return [];
   }
 }
 

@@ -68,6 +68,12 @@ export function describeHeld({ resource, identity }: HeldUnit): string {
   return `${resource} (${describeIdentity(identity)})`;
 }
 
+/** Where the unit is now, and what it is. */
+export function describeGiven(held: HeldUnit, unit: Unit | undefined): string {
+  const names = (unit?.nodes ?? []).map(({ paths }) => paths[0]).join(', ');
+  return names === '' ? describeHeld(held) : `${describeHeld(held)} at ${names}`;
+}
+
 /** One mapping for all that is held on the device, so that no unit is found for two. */
 export function locator(
   held: readonly HeldUnit[],

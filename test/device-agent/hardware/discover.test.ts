@@ -1,7 +1,10 @@
 /** Which units a tree of files like a board's holds. */
 import assert from 'node:assert/strict';
+import { symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import test from 'node:test';
 import { componentPattern } from '#device-agent/hardware/device-glob.js';
+import { discovery } from '#device-agent/hardware/discover.js';
 import type { HardwareOffer } from '#device-agent/hardware/unit.js';
 import { FakeHardware, usbSerial } from '#test/helpers/fake-hardware.js';
 import { tempDir } from '#test/helpers/temp-dir.js';
@@ -179,4 +182,21 @@ test('without sysfs a node is known by its name', async (t) => {
   board.unplug({ ...GPIO, node: 'none' });
   const [unit] = await board.discover([{ resource: 'gpio', devices: ['/dev/gpiochip0'], per: 'device' }])();
   assert.deepEqual(unit?.identity, { place: 'node:/dev/gpiochip0' });
+});
+
+test('real nodes have their numbers, and links in circles are none', async (t) => {
+  const directory = await tempDir(t);
+  symlinkSync('/dev/null', join(directory, 'a'));
+  symlinkSync(join(directory, 'circle'), join(directory, 'circle'));
+  symlinkSync('/nowhere', join(directory, 'gone'));
+  writeFileSync(join(directory, 'plain'), '');
+  const offers = [{ resource: 'x', devices: [`${directory}/*`], per: 'device' }] as const;
+  const units = await discovery({ offers })();
+  assert.deepEqual(units, [
+    {
+      resource: 'covey.dev/x',
+      identity: { place: 'virtual/mem/null' },
+      nodes: [{ paths: ['/dev/a', '/dev/null'], type: 'c', major: 1, minor: 3 }],
+    },
+  ]);
 });

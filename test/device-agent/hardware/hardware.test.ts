@@ -51,7 +51,10 @@ test('an allocation is on disk and found by the next agent, whatever the number'
   const first = await open(t, root);
   first.board.plug(usbSerial('1-1.2', 0, 'A1'), usbSerial('1-1.3', 1, 'B2'));
   await first.hardware.scan();
-  for (const uid of ['pod-a', 'pod-b']) await first.hardware.allocate(uid, WANTS_ONE);
+  assert.deepEqual(await first.hardware.allocate('pod-a', WANTS_ONE), {
+    units: ['covey.dev/serial (usb:0403:6001:A1:1.0) at /dev/ttyUSB0'],
+  });
+  await first.hardware.allocate('pod-b', WANTS_ONE);
   first.board.unplug(usbSerial('1-1.2', 0, 'A1'), usbSerial('1-1.3', 1, 'B2'));
   const next = await open(t, root);
   assert.equal(next.hardware.view('pod-b', WANTS_ONE)?.missing.size, 1);
@@ -63,6 +66,25 @@ test('an allocation is on disk and found by the next agent, whatever the number'
   assert.deepEqual(next.hardware.uids(), ['pod-a', 'pod-b']);
   await next.hardware.release('pod-a');
   assert.deepEqual(readdirSync(join(root, 'hardware')), ['pod-b.json']);
+});
+
+test('a board that cannot be looked at does not keep the agent from starting', async (t) => {
+  let looks = 0;
+  using hardware = await Hardware.open({
+    directory: join(await tempDir(t), 'hardware'),
+    resources: ['serial'],
+    discover: async () => {
+      looks += 1;
+      if (looks === 1) throw new Error('Input/output error');
+      return [{ resource: 'covey.dev/serial', identity: { place: 'x' }, nodes: [] }];
+    },
+    leaving: () => false,
+    clock: new FakeClock(),
+    logger: silentLogger,
+  });
+  assert.deepEqual(hardware.capacity(), { 'covey.dev/serial': '0' });
+  await hardware.scan();
+  assert.deepEqual(hardware.capacity(), { 'covey.dev/serial': '1' });
 });
 
 test('a twin that is pulled out is not taken for the one that stays', async (t) => {
