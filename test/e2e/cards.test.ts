@@ -3,7 +3,7 @@
  * node with its workload, a copied card is refused and told of, and a board that must wait joins once approved.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { covey } from '#test/helpers/covey.js';
@@ -12,6 +12,12 @@ import { findKubectls } from '#test/helpers/kubectl.js';
 import { Station } from '#test/helpers/station.js';
 
 const skip = findKubectls().size === 0 ? 'no kubectl' : false;
+
+/** Debian's libfaketime: moves the wall clock of one process, and of those that it starts. */
+const faketime = ['x86_64-linux-gnu', 'aarch64-linux-gnu']
+  .map((architecture) => `/usr/lib/${architecture}/faketime/libfaketime.so.1`)
+  .find((path) => existsSync(path));
+const skipFaketime = faketime === undefined ? 'Debian package libfaketime is not installed' : false;
 
 describe('cards', { skip }, () => {
   let station: Station;
@@ -64,13 +70,13 @@ describe('cards', { skip }, () => {
     const card = join(station.directory, 'copy');
     const log = join(station.directory, 'copy-card');
     mkdirSync(log);
-    const copy = station.insert('kitchen', data, card);
+    const copy = station.insert('kitchen', data, { card });
     assert.notEqual(await copy.ended(), 0);
     assert.match(
       copy.output,
       /refuses to let the device join: this card was already used by .*flash the card again/,
     );
-    const flashed = station.insert('kitchen', data, card, ['--card', log]);
+    const flashed = station.insert('kitchen', data, { card, flags: ['--card', log] });
     await eventually('the card says why', 20_000, () =>
       /already used by/.test(readFileSync(join(log, 'log.txt'), 'utf8')),
     );
@@ -127,5 +133,45 @@ describe('cards', { skip }, () => {
     assert.match(stdout, /the next board that shows a claim for it takes its place/);
     const spec = await kubectl('get', 'device', 'cellar', '-o', 'jsonpath={.spec.replaceBoard}');
     assert.equal(spec, 'true');
+  });
+
+  test('a board in 1970 joins and runs pods, and a jump of 55 years restarts nothing', {
+    skip: skipFaketime,
+  }, async () => {
+    const time = join(station.directory, 'time');
+    writeFileSync(time, '-20400d\n');
+    const env = {
+      LD_PRELOAD: faketime,
+      FAKETIME_TIMESTAMP_FILE: time,
+      FAKETIME_NO_CACHE: '1',
+      DONT_FAKE_MONOTONIC: '1',
+    };
+    await station.flash('attic', data);
+    const agent = station.insert('attic', data, { env });
+    await kubectl('wait', '--for=create', 'node/attic', '--timeout=30s');
+    await kubectl('wait', '--for=condition=Ready', 'node/attic', '--timeout=30s');
+    assert.match(agent.output, /"time":\d{9,11},/, 'its log is in the year 1971');
+    const pod = (name: string) => ({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, annotations: { 'fleet.covey.dev/failover-class': 'exclusive' } },
+      spec: {
+        nodeName: 'attic',
+        activeDeadlineSeconds: 600,
+        containers: [{ name: 'c', image: 'hub.covey.internal/lamp:1' }],
+      },
+    });
+    await station.kubectl(data).apply(pod('one'));
+    await kubectl('wait', '--for=condition=Ready', 'pod/one', '--timeout=30s');
+    writeFileSync(time, '+0d\n');
+    // Longer than the lease of an exclusive pod, by beats that the agent sends with the new time.
+    const began = performance.now();
+    await eventually('a lease has passed', 40_000, () => performance.now() - began > 15_000);
+    await station.kubectl(data).apply(pod('two'));
+    await kubectl('wait', '--for=condition=Ready', 'pod/two', '--timeout=30s');
+    const state = 'jsonpath={.items[*].status.containerStatuses[0].restartCount} {.items[*].status.phase}';
+    assert.equal(await kubectl('get', 'pod/one', 'pod/two', '-o', state), '0 0 Running Running');
+    const ready = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}';
+    assert.equal(await kubectl('get', 'node/attic', '-o', ready), 'True');
   });
 });

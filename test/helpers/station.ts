@@ -11,6 +11,13 @@ import { freePort } from './fleet.js';
 import { findKubectls, Kubectl } from './kubectl.js';
 import { LaunchedAgent } from './launched-agent.js';
 
+export interface InsertOptions {
+  /** Another data directory, for a copy of the card. */
+  readonly card?: string;
+  readonly flags?: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+}
+
 export class Station implements AsyncDisposable {
   readonly directory: string;
   readonly apiPort: number;
@@ -65,14 +72,13 @@ export class Station implements AsyncDisposable {
     return join(own, 'data');
   }
 
-  /** Starts the hollow agent of a card that was flashed for `name`; `card` may be another directory, for a copy. */
-  insert(
-    name: string,
-    data: string,
-    card = join(this.directory, name, 'data'),
-    flags: readonly string[] = [],
-  ): CoveyService {
-    const agent = new CoveyService(['agent', '--hollow', ...this.#joining(name, data, card), ...flags]);
+  /** Starts the hollow agent of a card that was flashed for `name`. */
+  insert(name: string, data: string, options: InsertOptions = {}): CoveyService {
+    const { card = join(this.directory, name, 'data'), flags = [], env } = options;
+    const agent = new CoveyService(
+      ['agent', '--hollow', ...this.#joining(name, data, card), ...flags],
+      env === undefined ? {} : { env: { ...process.env, ...env } },
+    );
     this.#agents.push(agent);
     return agent;
   }
