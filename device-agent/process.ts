@@ -4,20 +4,18 @@
  * 0 clean stop, 1 failure with one clear line, 2 wrong usage.
  */
 import { hostname } from 'node:os';
-import { boardSerial } from '#protocol/fleet/board-serial.js';
 import { AsyncStack } from '#protocol/lib/disposable-stack.js';
 import type { Logger } from '#protocol/lib/logger.js';
-import type { BoardFinding } from '#protocol/link/board-finding.js';
-import type { Board } from '#protocol/link/join.js';
 import { Agent } from './agent.js';
 import { type AgentConfig, helpText, parseConfig, renamed, UsageError } from './config.js';
 import type { CardLog as CardLogType } from './firmware/card-log.js';
 import type { ClockKeeper } from './firmware/clock.js';
 import { noteFailure, openUpdates, releaseArchitecture } from './firmware/update/updates.js';
+import { identify } from './identify.js';
 import { createLogger } from './lib/logger.js';
 import { makePrivateDirectory } from './lib/state-dir.js';
 import { systemClock } from './lib/system-clock.js';
-import { type DeviceIdentity, loadIdentity } from './link/identity.js';
+import { loadIdentity } from './link/identity.js';
 import { startLink } from './link/start.js';
 import { HeapTrimmer, processHeap } from './metrics/heap-trimmer.js';
 import { readBoard } from './observe/node-facts.js';
@@ -25,7 +23,7 @@ import { Observer } from './observe/observer.js';
 import { createParts, registryEndpoint } from './parts.js';
 import { PreflightWatch } from './runtime/preflight-watch.js';
 import { tearDownDevice } from './teardown.js';
-import { AGENT_VERSION, agentVersion } from './version.js';
+import { agentVersion } from './version.js';
 
 /** What is still open after this long is not waited for. */
 const STOP_LIMIT_MS = 10_000;
@@ -37,7 +35,14 @@ async function run(given: AgentConfig, logger: Logger, stopper: AbortController)
   const keeper = given.setClock ? stack.use(await keepClock(given.dataDir, logger)) : undefined;
   const watch = given.hollow ? undefined : stack.use(watchPreflight(logger));
   await watch?.run();
-  let identity = await identify(given, watch?.findings ?? [], logger, stop);
+  let identity = await identify({
+    config: given,
+    // A hollow device is no board, whatever machine plays it.
+    board: given.hollow ? {} : await readBoard(),
+    findings: watch?.findings ?? [],
+    logger,
+    join: async (request) => (await import('./join-process.js')).joinInOwnProcess(request, stop),
+  });
   const config = renamed(given, identity.device);
   const firstContact = config.card === undefined ? undefined : await noteFirstContact(config.card);
   const { random } = Math;
@@ -133,60 +138,6 @@ async function tearDown(given: AgentConfig, logger: Logger): Promise<void> {
   for (const part of Object.values(parts)) stack.use(part);
   const observer = new Observer(parts);
   await tearDownDevice({ parts, observer, runDir: config.runDir, clock: systemClock, wanted: [] });
-}
-
-/** The device's identity; joins the hub to get one when there is none, or when it is that of another board. */
-async function identify(
-  config: AgentConfig,
-  findings: readonly BoardFinding[],
-  logger: Logger,
-  signal: AbortSignal,
-): Promise<DeviceIdentity> {
-  const known = await loadIdentity(config.dataDir);
-  // A hollow device is no board, whatever machine plays it.
-  const board = config.hollow ? {} : await readBoard();
-  const copied = known !== undefined && isOfAnotherBoard(known, board);
-  if (known !== undefined && !copied) {
-    if (config.nameGiven && known.device !== config.name)
-      throw new UsageError(`--name ${config.name}: ${config.dataDir} belongs to device ${known.device}`);
-    return known;
-  }
-  if (copied)
-    logger.error(
-      { identityOf: known.board, board: board.serial },
-      'the identity on this card is that of another board: joining as this one',
-    );
-  if (config.join === undefined)
-    throw new UsageError(
-      'this device has no identity yet: give --hub, --token-file, and --ca or --ca-fingerprint',
-    );
-  const { joinInOwnProcess } = await import('./join-process.js');
-  const { name: device, nameGiven, dataDir, logLevel, join, card, setClock } = config;
-  await joinInOwnProcess(
-    {
-      device,
-      anyName: !nameGiven,
-      board,
-      findings,
-      dataDir,
-      agentVersion: AGENT_VERSION,
-      logLevel,
-      card,
-      setClock,
-      join,
-    },
-    signal,
-  );
-  const joined = await loadIdentity(dataDir);
-  if (joined === undefined) throw new Error(`joined, but ${dataDir} has no identity`);
-  logger.info({ device: joined.device, hub: join.hub }, 'this device has joined the hub');
-  return joined;
-}
-
-/** Where one of the two has no serial number, nothing speaks against it. */
-function isOfAnotherBoard({ board }: DeviceIdentity, { serial }: Board): boolean {
-  const own = boardSerial(serial);
-  return board !== undefined && own !== undefined && board !== own;
 }
 
 /** Aborts when the process that started this one is gone. Nothing is polled where there is a channel. */
