@@ -3,7 +3,7 @@
  * command line come out of the boot partition at every power-on, because first boot changes them.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 const SECTOR_BYTES = 512;
@@ -43,19 +43,16 @@ export function readFromBoot(disk: string, path: string): string | undefined {
   return status === 0 ? stdout : undefined;
 }
 
-/** Text of a file in the root file system of an image or a card. */
-export function readFromRoot(disk: string, path: string): string {
-  return execFileSync('debugfs', ['-R', `cat ${path}`, rootOf(disk)], {
-    encoding: 'utf8',
-    maxBuffer: 64 * 2 ** 20,
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-}
-
-/** Copies a file out of the root file system. */
-export function dumpFromRoot(disk: string, path: string, target: string): void {
-  execFileSync('debugfs', ['-R', `dump ${path} ${target}`, rootOf(disk)], { stdio: 'ignore' });
-  if (statSync(target).size === 0) throw new Error(`${disk} has no ${path}`);
+/** Copies a file out of the root file system of an image, zst or raw. */
+export function dumpFromRoot(image: string, path: string, target: string): void {
+  const raw = image.endsWith('.zst') ? `${target}.img` : image;
+  if (raw !== image) {
+    const unpack = 'zstd -q -dc --long=27 -- "$1" | cp --sparse=always /dev/stdin "$2"';
+    execFileSync('bash', ['-o', 'pipefail', '-c', unpack, 'unpack', image, raw]);
+  }
+  execFileSync('debugfs', ['-R', `dump ${path} ${target}`, rootOf(raw)], { stdio: 'ignore' });
+  if (raw !== image) rmSync(raw);
+  if (statSync(target).size === 0) throw new Error(`${image} has no ${path}`);
 }
 
 /** The same bytes, at another path; holes stay holes. */
@@ -65,7 +62,7 @@ export function copyDisk(from: string, to: string): void {
 
 /** Why cards cannot be made and started here; undefined when they can. */
 export function toolsMissing(): string | undefined {
-  const tools = ['qemu-system-aarch64', 'mcopy', 'zstd', 'debugfs', 'apt-get'];
+  const tools = ['qemu-system-aarch64', 'mcopy', 'zstd', 'debugfs', 'apt-get', 'skopeo'];
   const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
   const missing = tools.filter((tool) => spawnSync('sh', ['-c', `command -v ${tool}`], { env }).status !== 0);
   return missing.length === 0 ? undefined : `needs ${missing.join(', ')}`;

@@ -11,6 +11,7 @@ import { readCredentials } from '#hub/cli/credentials.js';
 import { agentMain, CLI_MAIN } from '#hub/cli/programs.js';
 import { pushImage } from '#hub/images/push.js';
 import { buildTinyImage } from '#hub/images/tiny-image.js';
+import { HUB_REGISTRY_HOST } from '#protocol/fleet/v1alpha1/well-known.js';
 import { APPLETS } from '#test/helpers/busybox-image.js';
 import { eventually } from '#test/helpers/eventually.js';
 import { freePort } from '#test/helpers/fleet.js';
@@ -27,6 +28,8 @@ const FIRST_BOOT_LIMIT_MS = 420_000;
 /** More than the base image has, as on every card. */
 const CARD_SIZE = '3G';
 const PROFILE = 'qemu-virt-arm64';
+/** The image that the card brings. */
+export const PRELOADED = `${HUB_REGISTRY_HOST}/brought:1`;
 
 /** Why the device tests cannot run here; undefined when they can. */
 export async function whyNoLab(): Promise<string | undefined> {
@@ -65,8 +68,8 @@ export class Lab implements AsyncDisposable {
     try {
       await lab.startHub();
       const base = await baseImage(directory);
+      await lab.#pushImages(base);
       lab.flash(DEVICE, base);
-      await lab.#pushImage(lab.card(DEVICE));
       await lab.#startSpare();
     } catch (error) {
       const logs = lab.logs();
@@ -93,7 +96,7 @@ export class Lab implements AsyncDisposable {
     const args = [
       ...['flash', '--data', this.#path('hub'), '--hub', `https://${HOST_FROM_GUEST}:${api}`],
       ...['--profile', PROFILE, '--image', image, '--name', device, '--label', 'room=lab'],
-      ...['--to', this.card(device), '--size', CARD_SIZE],
+      ...['--to', this.card(device), '--size', CARD_SIZE, '--preload', PRELOADED],
       ...['--work', this.directory, '--state', this.#path('flash-state')],
     ];
     execFileSync(process.execPath, [CLI_MAIN, ...args], { stdio: ['ignore', 'ignore', 'inherit'] });
@@ -205,10 +208,13 @@ export class Lab implements AsyncDisposable {
     return execFileSync(process.execPath, args, { encoding: 'utf8' });
   }
 
-  async #pushImage(disk: string): Promise<void> {
+  /** The same image twice: one to be pulled, one for the card to bring. */
+  async #pushImages(base: string): Promise<void> {
     mkdirSync(this.#path('image'));
-    dumpFromRoot(disk, '/usr/bin/busybox', this.#path('image/busybox'));
+    dumpFromRoot(base, '/usr/bin/busybox', this.#path('image/busybox'));
     const image = await buildTinyImage(this.#path('image/busybox'), 'arm64', [...APPLETS, 'uname', 'wget']);
-    await pushImage(await readCredentials(this.#path('hub')), 'hello', 'latest', image);
+    const credentials = await readCredentials(this.#path('hub'));
+    await pushImage(credentials, 'hello', 'latest', image);
+    await pushImage(credentials, 'brought', '1', image);
   }
 }

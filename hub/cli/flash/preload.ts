@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ProgramError, runProgram } from '#firmware-profiles/lib/program.js';
 import type { PlanInput } from '#firmware-profiles/plan.js';
+import { HUB_REGISTRY_HOST } from '#protocol/fleet/v1alpha1/well-known.js';
 import { exists } from '../../lib/files.js';
 import type { Credentials } from '../../lib/https-client.js';
 import { CommandError } from '../command.js';
@@ -54,12 +55,17 @@ async function fetchOne(
   image: string,
   directory: string,
   certificates: string,
-  { hubHosts, progress, signal }: PreloadOptions,
+  { credentials, hubHosts, progress, signal }: PreloadOptions,
 ): Promise<PlanInput['preload'][number]> {
   if (!REFERENCE.test(image))
     throw new CommandError(`--preload ${image}: expected an image such as registry.example/app:1.2`);
-  const isOwn = hubHosts.some((host) => image.startsWith(`${host}/`));
-  const source = `docker://${image}`;
+  // On boards the hub's registry has a name of its own; here it is where the hub is.
+  const isNamed = image.startsWith(`${HUB_REGISTRY_HOST}/`);
+  const there = isNamed
+    ? `${new URL(credentials.server).host}${image.slice(HUB_REGISTRY_HOST.length)}`
+    : image;
+  const isOwn = isNamed || hubHosts.some((host) => image.startsWith(`${host}/`));
+  const source = `docker://${there}`;
   const inspect = [...PLATFORM, 'inspect', ...(isOwn ? ['--cert-dir', certificates] : [])];
   const digest = (await skopeo(image, [...inspect, '--format', '{{.Digest}}', source], signal)).trim();
   if (!DIGEST.test(digest)) throw new CommandError(`--preload ${image}: the registry told no digest of it`);
@@ -71,7 +77,7 @@ async function fetchOne(
     const copy = [...PLATFORM, 'copy', '--quiet', ...(isOwn ? ['--src-cert-dir', certificates] : [])];
     try {
       // By digest: the tag may have moved since it was asked.
-      const exact = `docker://${repositoryOf(image)}@${digest}`;
+      const exact = `docker://${repositoryOf(there)}@${digest}`;
       await skopeo(image, [...copy, exact, `oci-archive:${partial}:${image}`], signal);
       await rename(partial, file);
     } finally {

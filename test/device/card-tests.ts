@@ -1,0 +1,114 @@
+/** From a flashed card to a Ready device, nothing typed on the board; and what a copy of the card is worth. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { eventually } from '#test/helpers/eventually.js';
+import { podManifest, shell } from '#test/helpers/workloads.js';
+import { type DeviceView, FOREVER, figure, LONG_AGO, ON_DEVICE, SLOW_MS, seconds } from './device-view.js';
+import { readFromBoot } from './guest-disk.js';
+import { DEVICE, PRELOADED } from './lab.js';
+
+/** The board that somebody puts a copy of the device's card into. */
+const COPY = 'copy';
+
+interface NodeView {
+  readonly metadata: { readonly labels: Readonly<Record<string, string>> };
+  readonly status: {
+    readonly nodeInfo: {
+      readonly architecture: string;
+      readonly containerRuntimeVersion: string;
+      readonly kernelVersion: string;
+    };
+    readonly capacity: Readonly<Record<string, string>>;
+    readonly allocatable: Readonly<Record<string, string>>;
+  };
+}
+
+export function cardTests(device: () => DeviceView): void {
+  test('a flashed card makes a Ready device of a board without a clock, with nothing typed on it', async (t) => {
+    device().lab.copyCard(DEVICE, COPY);
+    const began = performance.now();
+    await device().lab.firstBoot({ clock: LONG_AGO });
+    figure(t, 'power on to first boot done', seconds(performance.now() - began));
+    const again = performance.now();
+    const guest = await device().lab.powerOn({ clock: LONG_AGO });
+    await eventually('the node appears', SLOW_MS * 2, async () =>
+      (await device().kubectl.run(['get', 'nodes'])).includes(DEVICE),
+    );
+    await device().nodeReady();
+    figure(t, 'second power on to Ready', seconds(performance.now() - again));
+    figure(t, 'power on to Ready, first boot included', seconds(performance.now() - began));
+    await guest.login();
+    assert.equal(await device().guest.output('stat -f -c %T /sys/fs/cgroup'), 'cgroup2fs');
+    assert.equal(await device().guest.output('hostname'), DEVICE);
+    const clockError = Math.abs(Number(await device().guest.output('date +%s')) - Date.now() / 1000);
+    assert.ok(clockError < 60, `the board's clock is off by ${clockError} s`);
+    const [size] = (await device().guest.output('df -m --output=size /')).split('\n').slice(-1);
+    assert.ok(Number(size) > 2_500, `the root file system has ${size} MiB`);
+    // The claim was used and is nowhere any more; what happened stands on the card.
+    assert.equal((await device().guest.run('ls /boot/firmware/covey/claim')).code, 2);
+    const log = await device().guest.output('cat /boot/firmware/covey/log.txt');
+    for (const line of ['first-boot: begins', 'grown to', 'first-boot: done', 'preflight:', 'agent:'])
+      assert.ok(log.includes(line), `${line} in\n${log}`);
+    const { metadata, status } = await device().kubectl.json<NodeView>(['get', 'node', DEVICE]);
+    assert.equal(status.nodeInfo.architecture, 'arm64');
+    assert.match(status.nodeInfo.containerRuntimeVersion, /^crun:\/\/\d/);
+    assert.equal(status.nodeInfo.kernelVersion, await device().guest.output('uname -r'));
+    assert.equal(metadata.labels['kubernetes.io/arch'], 'arm64');
+    assert.equal(metadata.labels['fleet.covey.dev/profile'], 'qemu-virt-arm64');
+    assert.equal(metadata.labels['fleet.covey.dev/storage'], 'virtual');
+    const kibibytes = (of: NodeView['status']['capacity']) => Number.parseInt(of['memory'] ?? '', 10);
+    assert.ok(kibibytes(status.capacity) < 512 * 1024);
+    // What the profile keeps for the system.
+    assert.equal(kibibytes(status.capacity) - kibibytes(status.allocatable), 96 * 1024);
+  });
+
+  test('runs an image that the card brought, without a registry', async (t) => {
+    const began = performance.now();
+    const brought = { ...shell(FOREVER), image: PRELOADED };
+    await device().kubectl.apply(podManifest('brought', brought, ON_DEVICE));
+    await device().ready('brought');
+    figure(t, 'pod of an image from the card applied to Running', seconds(performance.now() - began));
+    const events = await device().kubectl.run([
+      'get',
+      'events',
+      '--field-selector',
+      'involvedObject.name=brought',
+    ]);
+    assert.match(events, /already present on machine/);
+    assert.equal(await device().guest.output('ls /boot/firmware/covey/preload'), '');
+    await device().kubectl.run(['delete', 'pod', 'brought', '--timeout=60s'], { timeoutMs: SLOW_MS });
+  });
+}
+
+export function copyTests(device: () => DeviceView): void {
+  test('a copied card comes up through power cuts, and the hub refuses it', async (t) => {
+    // In the middle of unpacking, of installing packages, and after the claim has left the card.
+    const cuts = [
+      { after: /root partition was grown/, waitMs: 5_000 },
+      { after: /payload is unpacked/, waitMs: 8_000 },
+      { after: /claim was moved/, waitMs: 0 },
+    ];
+    for (const { after, waitMs } of cuts) {
+      const guest = await device().lab.powerOn({ card: COPY, memoryMiB: 1024 });
+      await guest.says(after, SLOW_MS);
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
+      await guest.powerCut();
+    }
+    const began = performance.now();
+    await device().lab.firstBoot({ card: COPY, memoryMiB: 1024 });
+    figure(
+      t,
+      'first boot finished after three power cuts, since the last',
+      seconds(performance.now() - began),
+    );
+    await device().lab.powerOn({ card: COPY, memoryMiB: 1024 });
+    await eventually('the hub tells of the copy', SLOW_MS, async () =>
+      (await device().kubectl.run(['get', 'events', '-A', '-o', 'json'])).includes('CopiedCard'),
+    );
+    await device().guest.powerCut();
+    assert.match(
+      readFromBoot(device().lab.card(COPY), 'covey/log.txt') ?? '',
+      /agent: .*this card was already used/,
+    );
+  });
+}
