@@ -105,10 +105,10 @@ export function copyTests(device: () => DeviceView): void {
     await eventually('the hub tells of the copy', SLOW_MS, async () =>
       (await device().kubectl.run(['get', 'events', '-A', '-o', 'json'])).includes('CopiedCard'),
     );
-    await device().guest.powerCut();
-    assert.match(
-      readFromBoot(device().lab.card(COPY), 'covey/log.txt') ?? '',
-      /agent: .*this card was already used/,
+    // The file is read as the guest has flushed it so far.
+    await eventually('the card tells of it', SLOW_MS, async () =>
+      (readFromBoot(device().lab.card(COPY), 'covey/log.txt') ?? '').includes('this card was already used'),
     );
+    await device().guest.powerCut();
   });
 }
