@@ -17,12 +17,22 @@ const SIZE_BYTES = 2 * 2 ** 30;
 /** Why there is none and none can be built; undefined when there is. */
 export async function whyNoBaseImage(): Promise<string | undefined> {
   const image = process.env['COVEY_BASE_IMAGE'] ?? '';
+  if (image === '') return whyNoBuild();
   try {
-    if (image === '') await checkTools();
-    else await access(image);
+    await access(image);
     return undefined;
   } catch (error) {
-    return image === '' ? (error as Error).message : `COVEY_BASE_IMAGE: ${(error as Error).message}`;
+    return `COVEY_BASE_IMAGE: ${(error as Error).message}`;
+  }
+}
+
+/** Why no image can be built here; undefined when one can. */
+export async function whyNoBuild(): Promise<string | undefined> {
+  try {
+    await checkTools();
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
   }
 }
 

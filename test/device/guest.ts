@@ -12,7 +12,10 @@ import { bootFiles } from './guest-disk.js';
 export interface GuestOptions {
   /** The card. */
   readonly disk: string;
-  readonly memoryMiB: number;
+  /** Of a virtual machine; a Raspberry Pi's is fixed. */
+  readonly memoryMiB?: number;
+  /** A Raspberry Pi 3 with this device tree, its card in the slot and no network, instead of a virtual machine. */
+  readonly deviceTree?: string;
   /** What its clock says when it is switched on (default: the time). */
   readonly clock?: string;
   /** Everything that the console says is appended here. */
@@ -107,16 +110,30 @@ export class Guest implements AsyncDisposable {
   }
 }
 
-function qemuArguments({ disk, memoryMiB, clock }: GuestOptions): string[] {
+function qemuArguments(options: GuestOptions): string[] {
+  const { disk, deviceTree, clock } = options;
   const { kernel, initrd, commandLine } = bootFiles(disk, dirname(disk));
   return [
-    ...['-M', 'virt', '-cpu', 'cortex-a72', '-smp', '2', '-m', String(memoryMiB)],
-    ...['-accel', 'tcg,thread=multi', '-no-reboot', '-nodefaults', '-display', 'none'],
-    ...['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'],
+    ...(deviceTree === undefined ? virtualMachine(options) : raspberryPi(disk, deviceTree)),
+    ...['-accel', 'tcg,thread=multi', '-no-reboot', '-display', 'none'],
     ...['-kernel', kernel, '-initrd', initrd, '-append', commandLine],
     ...(clock === undefined ? [] : ['-rtc', `base=${clock}`]),
+  ];
+}
+
+const CONSOLE = ['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'];
+
+function virtualMachine({ disk, memoryMiB = 512 }: GuestOptions): string[] {
+  return [
+    ...['-M', 'virt', '-cpu', 'cortex-a72', '-smp', '2', '-m', String(memoryMiB), '-nodefaults', ...CONSOLE],
     ...['-drive', `file=${disk},if=none,id=card,format=raw`, '-device', 'virtio-blk-pci,drive=card'],
     ...['-netdev', 'user,id=net', '-device', 'virtio-net-pci,netdev=net,romfile='],
     ...['-device', 'virtio-rng-pci'],
   ];
+}
+
+/** Its first serial port is the Bluetooth adapter's. */
+function raspberryPi(disk: string, deviceTree: string): string[] {
+  const card = ['-drive', `file=${disk},if=sd,format=raw`];
+  return ['-M', 'raspi3b', '-dtb', deviceTree, '-monitor', 'none', '-serial', 'null', ...CONSOLE, ...card];
 }

@@ -17,8 +17,10 @@ const reason = await whyNoLab();
 if (reason === undefined) {
   let passed = 0;
   let failed = 0;
-  const file = fileURLToPath(new URL('./board.device.js', import.meta.url));
-  const events = run({ files: [file], concurrency: 1, timeout: LIMIT_MS });
+  const files = ['board', 'build'].map((name) =>
+    fileURLToPath(new URL(`./${name}.device.js`, import.meta.url)),
+  );
+  const events = run({ files, concurrency: 1, timeout: LIMIT_MS });
   events.on('test:pass', (event: TestEvent) => {
     if (event.details.type !== 'suite') passed += 1;
   });
