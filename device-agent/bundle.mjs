@@ -5,6 +5,7 @@
  * part of the build. The one native add-on is loaded from node_modules.
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire, isBuiltin } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -30,6 +31,29 @@ const withoutBrowserTimers = {
   setup(build) {
     build.onResolve({ filter: /^worker-timers$/ }, ({ path }) => ({ path, namespace: 'empty' }));
     build.onLoad({ filter: /.*/, namespace: 'empty' }, () => ({ contents: 'module.exports = {};' }));
+  },
+};
+
+/**
+ * Node's modules are required instead of imported. An import looks at every name that a module has, and a look at
+ * those of node:http loads all of Node's fetch and HTTP/2: 3 MB of heap that nobody uses. Each name is looked up by
+ * itself, and only if something uses it.
+ */
+const builtinsByRequire = {
+  name: 'builtins-by-require',
+  setup(build) {
+    const require = createRequire(import.meta.url);
+    build.onResolve({ filter: /^(node:)?[a-z][a-z0-9_/]*$/ }, ({ path, kind }) =>
+      isBuiltin(path) && kind !== 'require-call' ? { path, namespace: 'builtin' } : undefined,
+    );
+    build.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => {
+      const names = Object.keys(require(path)).filter(
+        (name) => /^[A-Za-z]\w*$/.test(name) && name !== 'default',
+      );
+      const lookUp = names.map((name) => `export const ${name} = /* @__PURE__ */ (() => builtin.${name})();`);
+      const load = `const builtin = require(${JSON.stringify(path)});\nexport default builtin;`;
+      return { contents: [load, ...lookUp].join('\n') };
+    });
   },
 };
 
@@ -89,9 +113,9 @@ export async function bundleAgent(root = ROOT) {
     external: ['node-pty'],
     // Node's own streams instead of a copy of them.
     alias: { 'readable-stream': 'node:stream' },
-    plugins: [zodByNamespace, withoutBrowserTimers, profilesBeside],
+    plugins: [builtinsByRequire, zodByNamespace, withoutBrowserTimers, profilesBeside],
     banner: {
-      js: "import{createRequire as createRequireOfBundle}from'node:module';const require=createRequireOfBundle(import.meta.url);",
+      js: "const require=process.getBuiltinModule('node:module').createRequire(import.meta.url);",
     },
     logLevel: 'warning',
   });
