@@ -33,7 +33,7 @@ async function run(given: AgentConfig, logger: Logger, stopper: AbortController)
   await makePrivateDirectory(given.dataDir);
   await using stack = new AsyncStack();
   const keeper = given.setClock ? stack.use(await keepClock(given.dataDir, logger)) : undefined;
-  const watch = given.hollow ? undefined : stack.use(watchPreflight(logger));
+  const watch = given.hollow ? undefined : stack.use(watchPreflight(given.runDir, logger));
   await watch?.run();
   let identity = await identify({
     config: given,
@@ -117,10 +117,11 @@ async function noteFirstContact(card: string) {
   };
 }
 
-function watchPreflight(logger: Logger): PreflightWatch {
+function watchPreflight(runDir: string, logger: Logger): PreflightWatch {
   return new PreflightWatch({
     clock: systemClock,
     logger,
+    earlier: async () => (await import('./runtime/boot-findings.js')).readBootFindings(runDir),
     preflight: async () => (await import('./runtime/preflight.js')).preflight(),
   });
 }

@@ -10,11 +10,14 @@ import type { Finding } from './preflight.js';
 export interface PreflightWatchOptions {
   readonly clock: Clock;
   readonly logger: Logger;
+  /** What was found before the agent started; comes first. */
+  readonly earlier?: () => Promise<readonly BoardFinding[]>;
   /** Loaded for each look, so that the agent does not hold what it needs once an hour. */
   readonly preflight: () => Promise<readonly Finding[]>;
 }
 
 const EVERY_MS = 3_600_000;
+const LEVEL = { error: 'error', warning: 'warn', repaired: 'info' } as const;
 
 export class PreflightWatch implements Disposable {
   readonly #options: PreflightWatchOptions;
@@ -33,12 +36,16 @@ export class PreflightWatch implements Disposable {
   /** Looks now, and then again and again. Never rejects. */
   async run(): Promise<void> {
     this.#timer?.cancel();
-    const { clock, logger, preflight } = this.#options;
+    const { clock, logger, preflight, earlier } = this.#options;
     try {
-      const found = (await preflight()).slice(0, MAX_FINDINGS).map(forHub);
+      const before = (await earlier?.()) ?? [];
+      const own = (await preflight()).map(forHub);
+      // Of two words on the same thing the earlier says what was done about it.
+      const news = own.filter(({ check }) => !before.some((known) => known.check === check));
+      const found = [...before, ...news].slice(0, MAX_FINDINGS);
       for (const finding of found) {
         const known = this.#findings.some(({ message }) => message === finding.message);
-        if (!known) logger[finding.severity === 'error' ? 'error' : 'warn']({ ...finding }, 'preflight');
+        if (!known) logger[LEVEL[finding.severity]]({ ...finding }, 'preflight');
       }
       this.#findings = found;
     } catch (error) {

@@ -48,6 +48,24 @@ test('findings are looked for every hour, logged when they are new, and cut to w
   assert.equal(clock.pendingTimers, 0);
 });
 
+test('what was put right before the start is told instead of what it was about', async () => {
+  const repaired = { check: 'memory-cgroup', severity: 'repaired', message: 'put right' } as const;
+  using watch = new PreflightWatch({
+    clock: new FakeClock(),
+    logger: silentLogger,
+    earlier: async () => [repaired],
+    preflight: async () => [MEMORY, PACKAGES],
+  });
+  await watch.run();
+  assert.deepEqual(
+    watch.findings.map(({ check, severity }) => [check, severity]),
+    [
+      ['memory-cgroup', 'repaired'],
+      ['packages', 'error'],
+    ],
+  );
+});
+
 test('only errors make the condition true', () => {
   const finding = { check: 'overlayfs', severity: 'warning', message: 'not loaded' } as const;
   const error = { ...finding, severity: 'error' } as const;
