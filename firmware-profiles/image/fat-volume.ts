@@ -3,6 +3,7 @@ import { open } from 'node:fs/promises';
 import { CardError } from '../card-error.js';
 import { ProgramError, type ProgramOptions, runProgram } from '../lib/program.js';
 import { SECTOR_BYTES } from './partition.js';
+import { diskFull } from './sparse-file.js';
 import { parentsOf, pathParts, type VolumeAccess, type VolumeContent, type VolumePlace } from './volume.js';
 
 /** On a FAT these stand for patterns, streams or drives. */
@@ -33,9 +34,13 @@ export async function isFat({ file, offset }: Pick<VolumePlace, 'file' | 'offset
 
 export class FatVolume implements VolumeAccess {
   readonly #image: string;
+  readonly #file: string;
   readonly #env: NodeJS.ProcessEnv;
+  /** Directories that are known to be there. */
+  readonly #directories = new Set<string>();
 
   constructor({ file, offset, time }: VolumePlace) {
+    this.#file = file;
     this.#image = `${file}@@${offset}`;
     // Nobody's own settings of mtools, and no doubts about a geometry that images do not have.
     this.#env = {
@@ -64,17 +69,19 @@ export class FatVolume implements VolumeAccess {
   async write(path: string, content: VolumeContent, _mode: number): Promise<void> {
     checked(path);
     for (const parent of parentsOf(path)) {
+      if (this.#directories.has(parent)) continue;
       const [name = ''] = pathParts(parent).slice(-1);
       const above = parent.slice(0, Math.max(0, parent.length - name.length - 1));
       const there = (await this.list(above)).some((entry) => entry.toLowerCase() === name.toLowerCase());
       if (!there) await this.#run('mmd', [`::/${parent}`]);
+      this.#directories.add(parent);
     }
     // Removed first: what is overwritten in place keeps its old time.
     await this.remove(path);
     const [source, options] = 'file' in content ? [content.file, {}] : ['-', { input: content.text }];
     await this.#run('mcopy', [source, `::/${path}`], options).catch((error: unknown) => {
       if (!(error instanceof ProgramError) || !/disk full|no free cluster|directory full/i.test(error.stderr))
-        throw error;
+        throw diskFull(error, this.#file);
       throw new CardError(`${path} does not fit on the boot partition: it is full`);
     });
   }

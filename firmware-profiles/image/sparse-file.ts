@@ -2,6 +2,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CardError } from '../card-error.js';
+import { ProgramError } from '../lib/program.js';
 
 const BLOCK_BYTES = 2 ** 20;
 const ZEROS = Buffer.alloc(BLOCK_BYTES);
@@ -62,7 +63,9 @@ export class SparseFile implements AsyncDisposable {
 /** What to throw for a failed write to a temporary file. */
 export function diskFull(error: unknown, path: string): unknown {
   const { code } = error as NodeJS.ErrnoException;
-  if (code !== 'ENOSPC' && code !== 'EDQUOT') return error;
+  const said = error instanceof ProgramError ? error.stderr : '';
+  if (code !== 'ENOSPC' && code !== 'EDQUOT' && !/No space left on device|quota exceeded/i.test(said))
+    return error;
   return new CardError(
     `no space left in ${dirname(path)}, where the image is unpacked: free some, or name another directory with --work`,
   );

@@ -66,6 +66,8 @@ export function runProgram(
       env: programEnvironment(options.env),
       stdio: ['pipe', 'pipe', 'pipe'],
       killSignal: 'SIGKILL',
+      // Ctrl-C is for whoever waits for it: it decides what is stopped, and when.
+      detached: true,
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
     const stdout = collect(child.stdout);
@@ -96,7 +98,11 @@ export interface Filter {
 }
 
 export function startFilter(program: string, args: readonly string[]): Filter {
-  const child = spawn(program, args, { env: programEnvironment(), stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(program, args, {
+    env: programEnvironment(),
+    stdio: ['pipe', 'pipe', 'pipe'],
+    detached: true,
+  });
   child.stdin.on('error', () => undefined);
   const ended = endOfFilter(program, child, collect(child.stderr));
   // Looked at after the output has ended; a failure before that is not unhandled.

@@ -12,7 +12,7 @@ import { WorkDirectory } from '#firmware-profiles/flash/work-directory.js';
 import { ProgramError } from '#firmware-profiles/lib/program.js';
 import type { noProgress } from '#firmware-profiles/lib/progress.js';
 import { defaultCache } from '#firmware-profiles/payload/build-payload.js';
-import { ProfileError } from '#firmware-profiles/profile.js';
+import { type FirmwareProfile, ProfileError } from '#firmware-profiles/profile.js';
 import { ApiError } from '#protocol/meta/status.js';
 import { systemClock } from '../lib/system-clock.js';
 import { type Command, CommandError, type Output } from './command.js';
@@ -24,8 +24,9 @@ import { type MadeCard, makeCard } from './flash/make-card.js';
 import { FLASH_OPTIONS, type FlashRequest, flashRequestFrom } from './flash/options.js';
 import { fetchPreloads } from './flash/preload.js';
 import { orderBatch, readBatch, textsOf } from './flash/read-batch.js';
-import { Stock } from './flash/stock.js';
+import { once, Stock } from './flash/stock.js';
 import { askHidden, wifiKeys } from './flash/wifi-keys.js';
+import { profileNamed } from './known-profiles.js';
 
 export const flashCommand: Command = {
   name: 'flash',
@@ -93,7 +94,7 @@ class FlashRun {
     const preload = await fetchPreloads(request.preload, {
       cache: defaultCache(),
       credentials: hub.credentials,
-      hubHosts: [new URL(hub.url).host, new URL(hub.credentials.server).host],
+      hubUrl: hub.url,
       progress: say,
       signal: this.#signal,
     });
@@ -167,7 +168,13 @@ class FlashRun {
   /** The cards, with everything about them checked. */
   async #orders(hub: HubAccess): Promise<readonly CardOrder[]> {
     const { card, batch, passwordFile, dataDir } = this.#request;
-    const context: OrderContext = { hub: { url: hub.url, ca: hub.ca }, dataDir, wifiKeys: new Map() };
+    // Asked of the hub once for each, however many cards.
+    const profiles = new Map<string, Promise<FirmwareProfile>>();
+    const context: OrderContext = {
+      hub: { url: hub.url, ca: hub.ca },
+      profileNamed: (name) => once(profiles, name, () => profileNamed(name, dataDir)),
+      wifiKeys: new Map(),
+    };
     const file = batch === undefined ? undefined : await readBatch(batch);
     const orderAll = async (complete: OrderContext): Promise<readonly CardOrder[]> =>
       file === undefined ? [await this.#orderOne(complete)] : orderBatch(file, card, complete, this.#output);

@@ -6,7 +6,6 @@ import { readFile } from 'node:fs/promises';
 import { CardError } from '#firmware-profiles/card-error.js';
 import { type FirmwareProfile, ProfileError } from '#firmware-profiles/profile.js';
 import { type CardSettings, cardSettingsSchema } from '#firmware-profiles/settings.js';
-import { profileNamed } from '../known-profiles.js';
 import type { CardTexts } from './options.js';
 
 export type UnclaimedSettings = Omit<CardSettings, 'claim'>;
@@ -54,7 +53,8 @@ const MAX_KEY_FILE = 65_536;
 
 export interface OrderContext {
   readonly hub: { readonly url: string; readonly ca: string };
-  readonly dataDir: string;
+  /** By name or file; rejects with a ProfileError. */
+  readonly profileNamed: (nameOrPath: string) => Promise<FirmwareProfile>;
   /** Derived keys by network; one that is missing is not asked for yet. */
   readonly wifiKeys: ReadonlyMap<string, string>;
 }
@@ -77,7 +77,7 @@ export async function orderCard(
   const profile =
     texts.profile === undefined
       ? void problems.push({ field: 'profile', message: 'no profile: which kind of board is it?' })
-      : await attempt('profile', () => profileNamed(texts.profile ?? '', context.dataDir));
+      : await attempt('profile', () => context.profileNamed(texts.profile ?? ''));
   const labels = await attempt('labels', async () => parseLabels(texts.labels));
   const sshKeys = await attempt('ssh-key', () => readKeys(texts.sshKeys));
   const network = networkOf(texts, problems);

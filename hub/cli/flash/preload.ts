@@ -23,8 +23,8 @@ const REFERENCE = /^[A-Za-z0-9][\w./:@-]{0,254}$/;
 export interface PreloadOptions {
   readonly cache: string;
   readonly credentials: Credentials;
-  /** host:port under which the hub's registry is known, here and on boards. */
-  readonly hubHosts: readonly string[];
+  /** The hub's address on boards. */
+  readonly hubUrl: string;
   readonly progress: (line: string) => void;
   readonly signal: AbortSignal;
 }
@@ -55,19 +55,19 @@ async function fetchOne(
   image: string,
   directory: string,
   certificates: string,
-  { credentials, hubHosts, progress, signal }: PreloadOptions,
+  { credentials, hubUrl, progress, signal }: PreloadOptions,
 ): Promise<PlanInput['preload'][number]> {
   if (!REFERENCE.test(image))
     throw new CommandError(`--preload ${image}: expected an image such as registry.example/app:1.2`);
-  // On boards the hub's registry has a name of its own; here it is where the hub is.
-  const isNamed = image.startsWith(`${HUB_REGISTRY_HOST}/`);
-  const there = isNamed
-    ? `${new URL(credentials.server).host}${image.slice(HUB_REGISTRY_HOST.length)}`
-    : image;
-  const isOwn = isNamed || hubHosts.some((host) => image.startsWith(`${host}/`));
-  const source = `docker://${there}`;
+  // The hub's registry has a name for pods, and an address for boards; here it is dialled as this machine does.
+  const local = new URL(credentials.server).host;
+  const [host = ''] = image.split('/');
+  const isOwn = [HUB_REGISTRY_HOST, new URL(hubUrl).host, local].includes(host);
+  const source = isOwn ? `${local}${image.slice(host.length)}` : image;
   const inspect = [...PLATFORM, 'inspect', ...(isOwn ? ['--cert-dir', certificates] : [])];
-  const digest = (await skopeo(image, [...inspect, '--format', '{{.Digest}}', source], signal)).trim();
+  const digest = (
+    await skopeo(image, [...inspect, '--format', '{{.Digest}}', `docker://${source}`], signal)
+  ).trim();
   if (!DIGEST.test(digest)) throw new CommandError(`--preload ${image}: the registry told no digest of it`);
   const name = createHash('sha256').update(`${image}\n${digest}`).digest('hex').slice(0, 32);
   const file = join(directory, `${name}.tar`);
@@ -77,7 +77,7 @@ async function fetchOne(
     const copy = [...PLATFORM, 'copy', '--quiet', ...(isOwn ? ['--src-cert-dir', certificates] : [])];
     try {
       // By digest: the tag may have moved since it was asked.
-      const exact = `docker://${repositoryOf(there)}@${digest}`;
+      const exact = `docker://${repositoryOf(source)}@${digest}`;
       await skopeo(image, [...copy, exact, `oci-archive:${partial}:${image}`], signal);
       await rename(partial, file);
     } finally {

@@ -81,7 +81,8 @@ export class Stock {
   }
 }
 
-function once<T>(made: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {
+/** Makes what a key stands for when it is first asked for. */
+export function once<T>(made: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {
   const found = made.get(key);
   if (found !== undefined) return found;
   const promise = make();

@@ -348,7 +348,8 @@ test('images are brought along, fetched for the board from the hub’s own regis
   await writeFile(path('image/busybox'), 'no program\n', { mode: 0o755 });
   const image = await buildTinyImage(path('image/busybox'), 'arm64', ['sh']);
   await pushImage(await readCredentials(path('hub')), 'hello', 'latest', image);
-  const reference = `127.0.0.1:${port}/hello:latest`;
+  // As pods name it.
+  const reference = 'hub.covey.internal/hello:latest';
   process.env['XDG_CACHE_HOME'] = path('cache');
   try {
     const { code, stderr } = await single('shed-1', '--preload', reference);
@@ -364,13 +365,20 @@ test('images are brought along, fetched for the board from the hub’s own regis
       path('preload.tar'),
       tool('mtype', ['-i', `${path('shed-1.img')}@@${BOOT}`, `::/covey/preload/${file}`]),
     );
+    const index = JSON.parse(tool('tar', ['-xOf', path('preload.tar'), 'index.json']).toString());
+    assert.equal(index.manifests[0].annotations['org.opencontainers.image.ref.name'], reference);
     const inspected = JSON.parse(
-      tool('skopeo', ['inspect', '--raw', `oci-archive:${path('preload.tar')}`]).toString(),
+      tool('skopeo', [
+        'inspect',
+        '--override-arch',
+        'arm64',
+        `oci-archive:${path('preload.tar')}`,
+      ]).toString(),
     );
-    assert.equal(inspected.config.digest.length, 71);
-    const unknown = await single('shed-2', '--preload', `127.0.0.1:${port}/nothing:latest`);
+    assert.equal(inspected.Architecture, 'arm64');
+    const unknown = await single('shed-2', '--preload', 'hub.covey.internal/nothing:latest');
     assert.equal(unknown.code, 1);
-    assert.match(unknown.stderr, /covey flash: --preload 127\.0\.0\.1:\d+\/nothing:latest: /);
+    assert.match(unknown.stderr, /covey flash: --preload hub\.covey\.internal\/nothing:latest: /);
   } finally {
     delete process.env['XDG_CACHE_HOME'];
   }
