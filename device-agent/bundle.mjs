@@ -34,6 +34,9 @@ const withoutBrowserTimers = {
   },
 };
 
+/** Names that a board's Node.js has and the building one may lack. The sources ask whether they are there. */
+const NEWER_NAMES = { 'node:zlib': ['createZstdDecompress'] };
+
 /**
  * Node's modules are required instead of imported. An import looks at every name that a module has, and a look at
  * those of node:http loads all of Node's fetch and HTTP/2: 3 MB of heap that nobody uses. Each name is looked up by
@@ -47,10 +50,11 @@ const builtinsByRequire = {
       isBuiltin(path) && kind !== 'require-call' ? { path, namespace: 'builtin' } : undefined,
     );
     build.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => {
-      const names = Object.keys(require(path)).filter(
-        (name) => /^[A-Za-z]\w*$/.test(name) && name !== 'default',
+      const names = new Set([...Object.keys(require(path)), ...(NEWER_NAMES[path] ?? [])]);
+      names.delete('default');
+      const lookUp = [...names].map(
+        (name) => `export const ${name} = /* @__PURE__ */ (() => builtin.${name})();`,
       );
-      const lookUp = names.map((name) => `export const ${name} = /* @__PURE__ */ (() => builtin.${name})();`);
       const load = `const builtin = require(${JSON.stringify(path)});\nexport default builtin;`;
       return { contents: [load, ...lookUp].join('\n') };
     });
@@ -118,6 +122,8 @@ export async function bundleAgent(root = ROOT) {
       js: "const require=process.getBuiltinModule('node:module').createRequire(import.meta.url);",
     },
     logLevel: 'warning',
+    // A name that the building Node.js lacks would be missing on every board.
+    logOverride: { 'import-is-undefined': 'error' },
   });
 }
 

@@ -53,6 +53,8 @@ export interface BuiltImage {
   readonly kept: boolean;
 }
 
+/** Of the cache: others keep things there as well. */
+const FOLDER = 'built-images';
 /** Part of a kept image's name: raised when the same recipe gives another image. */
 const FORMAT = 1;
 /** A kept image is rebuilt after this, for the archive's security updates. */
@@ -64,8 +66,9 @@ const STALE_WORK_MS = 24 * 3_600_000;
 
 /** Throws BuildError, or the signal's reason. */
 export async function buildImage(options: BuildOptions): Promise<BuiltImage> {
-  const { profile, file, sizeBytes, cache, suite, consoleLogin, progress, signal } = options;
+  const { profile, file, sizeBytes, suite, consoleLogin, progress, signal } = options;
   const recipe = planRecipe({ profile, suite, consoleLogin });
+  const cache = join(options.cache, FOLDER);
   const say = progress ?? (() => undefined);
   await mkdir(cache, { recursive: true });
   const key = createHash('sha256')

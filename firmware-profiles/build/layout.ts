@@ -9,8 +9,8 @@ const MIB = 2 ** 20;
 const ALIGNMENT_BYTES = 4 * MIB;
 /** As on Raspberry Pi OS: kernel and firmware are a tenth of it, the rest is for what flashing brings. */
 export const BOOT_BYTES = 512 * MIB;
-/** Free on the root file system at least, so that first boot has room before it has grown it. */
-const ROOT_FREE_BYTES = 256 * MIB;
+/** Free on the root file system at least: for the agent and some images, where there is no larger card to grow to. */
+const ROOT_FREE_BYTES = 512 * MIB;
 /** Of an MBR's 32-bit sector numbers. */
 const MAX_BYTES = 2 ** 32 * SECTOR_BYTES;
 

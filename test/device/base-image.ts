@@ -47,7 +47,13 @@ export async function buildFor(name: string, file: string): Promise<string> {
   const profile = (await loadProfiles()).find(({ metadata }) => metadata.name === name);
   if (profile === undefined) throw new Error(`no profile ${name}`);
   const progress = (line: string) => process.stderr.write(`${name}: ${line}\n`);
-  const cache = join(DEVICE_CACHE, 'images');
-  await buildImage({ profile, file, sizeBytes: SIZE_BYTES, cache, consoleLogin: true, progress });
+  await buildImage({
+    profile,
+    file,
+    sizeBytes: SIZE_BYTES,
+    cache: DEVICE_CACHE,
+    consoleLogin: true,
+    progress,
+  });
   return file;
 }

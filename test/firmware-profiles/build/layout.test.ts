@@ -17,7 +17,7 @@ test('partitions follow one another on 4 MiB boundaries and leave room on the ro
       assert.equal(boot.sizeBytes, BOOT_BYTES);
       assert.equal(root.startBytes, boot.startBytes + boot.sizeBytes);
       assert.equal(root.startBytes + root.sizeBytes, sizeBytes);
-      assert.ok(root.sizeBytes >= rootContentBytes + 256 * MIB);
+      assert.ok(root.sizeBytes >= rootContentBytes + 512 * MIB);
     }),
   );
 });
@@ -45,7 +45,7 @@ test('the script for sfdisk names types, places and the disk', () => {
   assert.equal(
     partitionScript(layout),
     'label: dos\nlabel-id: 0x0badcafe\nunit: sectors\n\n' +
-      'start=8192, size=1048576, type=c, bootable\nstart=1056768, size=524288, type=83\n',
+      'start=8192, size=1048576, type=c, bootable\nstart=1056768, size=1048576, type=83\n',
   );
   assert.equal(partitionUuid(layout, 2), '0badcafe-02');
 });
