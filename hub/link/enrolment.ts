@@ -59,8 +59,8 @@ export interface EnrolmentOptions {
   readonly mqttAddresses: () => readonly string[];
   /** Names of the devices whose board has this serial number. */
   readonly boundTo: (serial: string) => readonly string[];
-  /** A device got its first certificate, or a new one in place of an old device. */
-  readonly joined: (device: string) => Promise<void>;
+  /** A device got its first certificate; `replaces`: or a new one in place of an old device. */
+  readonly joined: (device: string, replaces: boolean) => Promise<void>;
 }
 
 const RETRY_WAITING_SECONDS = 15;
@@ -106,10 +106,10 @@ export class Enrolment {
   /** Lets a device in. Rejects with the ApiError that it is to see. */
   async join(request: JoinRequest, address?: string): Promise<JoinAnswer> {
     requireName(request.device);
-    const key = await readRequestKey(request.csr).catch(badCsr);
     const token = await this.#options.tokens.examine(request.token);
-    // Only who shows a right token is told anything of names and boards.
+    // Only who shows a right token is told anything of names and boards, and has signatures checked.
     if (token === undefined) throw ApiError.unauthorized();
+    const key = await readRequestKey(request.csr).catch(badCsr);
     const serial = boardSerial(request.board?.serial);
     const { device: asked, anyName = false } = request;
     const bound = serial === undefined ? [] : this.#options.boundTo(serial);
@@ -155,7 +155,7 @@ export class Enrolment {
     const issued = await ca.issueDevice(name, request.csr).catch(badCsr);
     const device = await this.#joins.ensure(name);
     await this.#joins.joined(device, asker, issued.notAfter);
-    await joined(name);
+    await joined(name, facts.joinedBefore && decision.replaces);
     if (facts.joinedBefore && decision.replaces) this.#tellOfReturn(device, asker);
     counters.add('joins');
     logger.info({ device: name, replaces: decision.replaces, board: asker.board }, 'a device joined');
@@ -273,8 +273,9 @@ export class Enrolment {
     const { ca, client, clock, counters, logger, renewalGraceMs } = this.#options;
     const old = this.#readExpired(certificate);
     const name = deviceOfUsername(old?.commonName ?? '');
+    if (old === undefined || name === undefined) throw ApiError.unauthorized();
     const key = await readRequestKey(csr).catch(badCsr);
-    if (old === undefined || name === undefined || old.key !== key) throw ApiError.unauthorized();
+    if (old.key !== key) throw ApiError.unauthorized();
     if (!ca.devices.isIssued(name, old.fingerprint)) throw ApiError.unauthorized();
     const device = await orNotFound(client.resource<Device>(DEVICES).get(name));
     if (device === undefined || device.spec.revoked === true) throw ApiError.unauthorized();

@@ -1,7 +1,8 @@
 /**
  * Answers beats: grants leases at the cadence of the strictest class on the device, and carries the
  * acknowledgement of reports. No lease is granted before the device has acknowledged everything that its hello
- * called for: a device that was cut off and replaced must let go first, and only then may run exclusive pods.
+ * called for: a device that was cut off and replaced must let go first, and only then may run exclusive pods. A
+ * board that takes the name of another gets none before that one's has run out and its pods are stopped.
  */
 import type { Clock, Timer } from '#protocol/lib/clock.js';
 import type { Beat } from '#protocol/link/beat.js';
@@ -30,15 +31,23 @@ export class Leases implements Disposable {
   /** The last beat that asked and could not be granted yet. */
   readonly #asking = new WeakMap<DeviceSession, number>();
   readonly #acknowledging = new Map<DeviceSession, Timer>();
+  /** Device → when it may hold a lease again, monotonic. */
+  readonly #held = new Map<string, number>();
 
   constructor(options: LeasesOptions) {
     this.#options = options;
   }
 
+  /** Another machine has this name from now on: the one before may still hold a lease. */
+  handedOver(device: string): void {
+    const { presence } = this.#options;
+    this.#held.set(device, presence.leaseEnds(device) + cadence('exclusive').stopMarginMs);
+  }
+
   beat(session: DeviceSession, sequence: number, beat: Beat): void {
     if (beat.c !== undefined) session.claimedClass = beat.c;
     if (beat.l !== 1) return;
-    if (this.#options.isSettled(session)) {
+    if (this.#options.isSettled(session) && !this.#isHeld(session.device)) {
       this.#grant(session, sequence);
       return;
     }
@@ -50,7 +59,8 @@ export class Leases implements Disposable {
   settled(session: DeviceSession): void {
     const sequence = this.#asking.get(session);
     this.#asking.delete(session);
-    if (sequence !== undefined) this.#grant(session, sequence);
+    // Its next beat asks again.
+    if (sequence !== undefined && !this.#isHeld(session.device)) this.#grant(session, sequence);
   }
 
   /** Tells the device soon that its reports up to `session.reportAck` are done. */
@@ -61,6 +71,14 @@ export class Leases implements Disposable {
       this.#send(session, {});
     });
     this.#acknowledging.set(session, timer);
+  }
+
+  #isHeld(device: string): boolean {
+    const until = this.#held.get(device);
+    if (until === undefined) return false;
+    if (this.#options.clock.monotonic() < until) return true;
+    this.#held.delete(device);
+    return false;
   }
 
   #grant(session: DeviceSession, sequence: number): void {
@@ -87,6 +105,11 @@ export class Leases implements Disposable {
       t: Math.floor(this.#options.clock.now()),
       ...(reportAck === undefined ? {} : { a: reportAck }),
     });
+  }
+
+  /** The Device is deleted. */
+  forget(device: string): void {
+    this.#held.delete(device);
   }
 
   [Symbol.dispose](): void {

@@ -187,10 +187,13 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
         nodes.forget(device);
         presence.disconnected(device);
       },
-      forget: (device) => presence.forget(device),
+      forget: (device) => {
+        presence.forget(device);
+        leases.forget(device);
+      },
     }),
   );
-  const leases = stack.use(
+  const leases: Leases = stack.use(
     new Leases({
       clock,
       sender,
@@ -215,7 +218,8 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
     renewalGraceMs: options.renewalGraceMs,
     mqttAddresses: addresses,
     boundTo: (serial) => devices.boundTo(serial),
-    joined: async (device) => {
+    joined: async (device, replaces) => {
+      if (replaces) leases.handedOver(device);
       sessions.forget(device);
       await devices.joined(device);
     },

@@ -75,6 +75,11 @@ export class Presence implements LivenessBook {
     entry.beatInterval = beatIntervalMs;
   }
 
+  /** When the last lease ends that the device may hold, monotonic; of one never heard of, the longest there is. */
+  leaseEnds(device: string): number {
+    return this.#entries.get(device)?.leaseEnds ?? this.#started + LONGEST_LEASE_MS;
+  }
+
   /** The hub lost or found its broker. What was heard before an outage counts from its end. */
   blind(blind: boolean): void {
     if (blind === this.#blind) return;
