@@ -1,6 +1,6 @@
 /**
  * Runs the benchmarks: `npm run bench [-- name …] [-- --json FILE]`, all unless some are named (store,
- * scheduler, api, agent). Prints one table of results with their goals, then the same as JSON, with the
+ * scheduler, api, flash, agent). Prints one table of results with their goals, then the same as JSON, with the
  * machine that it ran on, to the file or to stdout. Exit code 1 when a benchmark failed, not when a goal was
  * missed.
  */
@@ -15,6 +15,7 @@ const BENCHES: Readonly<Record<string, () => Promise<BenchResult[]>>> = {
   store: async () => (await import('./store.bench.js')).benchStore(),
   scheduler: async () => (await import('./scheduler.bench.js')).benchScheduler(),
   api: async () => (await import('./api.bench.js')).benchApi(),
+  flash: async () => (await import('./flash.bench.js')).benchFlash(),
   agent: async () => (await import('./agent.bench.js')).benchAgent(),
 };
 

@@ -4,7 +4,8 @@
  * command.
  */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,7 +17,7 @@ import { flashRequestFrom } from '#hub/cli/flash/options.js';
 import { flashCommand } from '#hub/cli/flash.js';
 import { pushImage } from '#hub/images/push.js';
 import { buildTinyImage } from '#hub/images/tiny-image.js';
-import { CoveyService, covey } from '#test/helpers/covey.js';
+import { COVEY, CoveyService, covey } from '#test/helpers/covey.js';
 import { ROOT } from '#test/helpers/documents.js';
 import { eventually } from '#test/helpers/eventually.js';
 import { sha256Of, tool } from '#test/helpers/flashing.js';
@@ -208,6 +209,21 @@ test('a hub that no board can reach is refused, unless its address is given', { 
   assert.match(told.stderr, /warning: --hub https:\/\/127.* a board cannot reach it there/);
 });
 
+/** Runs `covey`, and sends the signal as soon as it says something. */
+async function interrupt(args: readonly string[], text: string, signal: NodeJS.Signals) {
+  const child = spawn(process.execPath, [COVEY, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  const collect = (chunk: Buffer) => {
+    const before = output.includes(text);
+    output += chunk.toString();
+    if (!before && output.includes(text)) child.kill(signal);
+  };
+  child.stdout.on('data', collect);
+  child.stderr.on('data', collect);
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, output };
+}
+
 /** Takes long enough to be interrupted. */
 const LARGE: ImageSpec = {
   ...PI_IMAGE,
@@ -223,9 +239,8 @@ test('Ctrl-C leaves an unfinished card, and the same command finishes it with th
 }, async () => {
   const card = ['--profile', 'raspberry-pi-4', '--name', 'cellar-1', '--to', path('cellar-1.img')];
   const args = argumentsFor(card, syntheticImage(LARGE));
-  const run = new CoveyService(args);
-  await run.says('preparing cellar-1: done');
-  assert.equal(await run.stop('SIGINT'), 1, run.output);
+  const run = await interrupt(args, 'preparing cellar-1: done', 'SIGINT');
+  assert.equal(run.code, 1, run.output);
   assert.match(run.output, /covey flash: stopped; .*cellar-1\.img is unfinished: run the same command again/);
   assert.match(tool('head', ['-c', '30', path('cellar-1.img')]).toString(), /^COVEY UNFINISHED CARD/);
   const claimed = (await tokens()).get('cellar-1');
@@ -298,9 +313,8 @@ test('a batch makes each card with a claim of its own, and goes on where it was 
     ['--batch', path('cards.csv'), '--to', path('out/{name}.img'), '--wifi-password-file', path('wifi')],
     syntheticImage(LARGE),
   );
-  const run = new CoveyService(args);
-  await run.says('preparing attic-1: done');
-  assert.equal(await run.stop('SIGTERM'), 1, run.output);
+  const run = await interrupt(args, 'preparing attic-1: done', 'SIGTERM');
+  assert.equal(run.code, 1, run.output);
   assert.match(run.output, /stopped; run the same command again to make the cards that are left/);
   const first = onCard('out/kitchen-1.img', 'covey/claim');
   const second = await tokens();
