@@ -28,6 +28,7 @@ import {
   type Principal,
   type Verdict,
 } from './broker-access.js';
+import { lookUpMonitorOnly, type RetainedStore } from './retained.js';
 import type { HubTransport, PublishOptions, ServingPair, TransportHandlers } from './transport.js';
 
 export interface EmbeddedBrokerOptions {
@@ -176,6 +177,7 @@ export class EmbeddedBroker implements HubTransport {
         callback(null, allowed ? subscription : null);
       },
     });
+    lookUpMonitorOnly((aedes as unknown as { persistence: RetainedStore }).persistence);
     aedes.on('clientReady', (client) => {
       this.#inConnect.get(client)?.();
       const principal = this.#principal(client);
