@@ -45,6 +45,15 @@ put_link() { # path target
     mv -f "$ROOT$1.covey-new" "$ROOT$1" && flush "$ROOT${1%/*}"
 }
 
+# The time at which the card was made is the least that it can be: a board without a clock starts in the past. Sets the
+# clock to it when it is a day or more before, and prints the date that it stood at; fails when it cannot be set.
+least_clock() {
+  made=$(date -r "$CARD/card.json" +%s 2>/dev/null) || return 0
+  [ "$(date +%s)" -lt "$((made - 86400))" ] || return 0
+  date -u +%Y-%m-%d
+  date -s "@$made" >/dev/null 2>&1
+}
+
 # Prints the first line of cmdline.txt.
 command_line() {
   sed -n 1p "$BOOT/cmdline.txt"

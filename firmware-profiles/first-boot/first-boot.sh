@@ -360,9 +360,12 @@ NAME='' PROFILE='' WIFI=''
 # shellcheck source=/dev/null
 . "$CARD/card.env"
 
+# So that the times in the log are of some use.
+was=$(least_clock) || :
 model=''
 if [ -f "$SYS/firmware/devicetree/base/model" ]; then model=$(tr -d '\0' <"$SYS/firmware/devicetree/base/model"); fi
 say "begins: $NAME, profile $PROFILE, on ${model:-$(uname -m)}"
+[ -z "$was" ] || say "the clock stood at $was; until the hub tells it, it shows the time at which the card was made"
 mkdir -p "$ROOT$STATE" || fail 'the root file system cannot be written'
 grow_root
 unpack_payload

@@ -57,16 +57,11 @@ check_disk() {
   fi
 }
 
-# The time at which the card was made is the least that it can be: a board without a clock starts in the past.
 check_clock() {
-  made=$(date -r "$CARD/card.json" +%s 2>/dev/null) || return 0
-  if [ "$(date +%s)" -lt "$((made - 86400))" ]; then
-    was=$(date -u +%Y-%m-%d)
-    if date -s "@$made" >/dev/null 2>&1; then
-      found clock repaired "the clock stood at $was; it was set to the time at which the card was made, until the hub tells it"
-    else
-      found clock error "the clock stands at $was and cannot be set"
-    fi
+  if ! was=$(least_clock); then
+    found clock error "the clock stands at $was and cannot be set"
+  elif [ -n "$was" ]; then
+    found clock repaired "the clock stood at $was; it was set to the time at which the card was made, until the hub tells it"
   fi
 }
 
