@@ -9,6 +9,7 @@ import { DeviceView } from './device-view.js';
 import { Lab, whyNoLab } from './lab.js';
 import { limitTests } from './limit-tests.js';
 import { outageTests } from './outage-tests.js';
+import { updateTests } from './update-tests.js';
 import { workloadTests } from './workload-tests.js';
 
 describe('an arm64 board with cgroup v2', { skip: (await whyNoLab()) ?? false }, () => {
@@ -23,6 +24,7 @@ describe('an arm64 board with cgroup v2', { skip: (await whyNoLab()) ?? false },
   cardTests(view);
   workloadTests(view);
   limitTests(view);
+  updateTests(view);
   outageTests(view);
   copyTests(view);
 });
