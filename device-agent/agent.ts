@@ -21,6 +21,7 @@ import type { AgentConfig } from './config.js';
 import { DesiredStore } from './desired/desired-store.js';
 import { PodRecords } from './desired/pod-records.js';
 import { boardProfile } from './firmware/board-profile.js';
+import { reboot } from './firmware/reboot.js';
 import { refusing, type Updates } from './firmware/update/updates.js';
 import { openHardware } from './hardware/open-hardware.js';
 import { type HardwareSource, hardwareSource } from './hardware/source.js';
@@ -224,7 +225,10 @@ async function build(
   link.onCommand(async (command) => {
     if (command.kind === 'update-agent') updates.offer(command);
     else if (command.kind === 'withdraw-update') updates.withdraw(command.offer);
-    else logger.warn({ kind: command.kind }, 'this agent does not carry out this command');
+    else {
+      const bootId = facts.nodeInfo?.bootID ?? '';
+      await reboot({ config, bootId, logger, uid: process.geteuid?.() }, command);
+    }
   });
   stack.use(releaseHeldBack(link, desired, created, clock));
   await created.start();

@@ -1,4 +1,4 @@
-/** `covey devices`: lists the fleet; lets a waiting board in, or another one take over; revokes or removes a device. */
+/** `covey devices`: lists the fleet; lets a waiting board in, or another one take over; restarts, revokes or removes a device. */
 
 import { z } from 'zod';
 import { API_GROUP } from '#protocol/core/v1/well-known.js';
@@ -8,7 +8,7 @@ import {
   type DeviceSpec,
   deviceSchema,
 } from '#protocol/fleet/v1alpha1/device.js';
-import { FLEET_API_VERSION } from '#protocol/fleet/v1alpha1/well-known.js';
+import { FLEET_ANNOTATION, FLEET_API_VERSION } from '#protocol/fleet/v1alpha1/well-known.js';
 import { PATCH_CONTENT_TYPE } from '#protocol/meta/patch-type.js';
 import { UsageError } from '../lib/arguments.js';
 import type { Credentials } from '../lib/https-client.js';
@@ -29,14 +29,15 @@ const tableSchema = z.object({
 const ACTIONS: Readonly<Record<string, (credentials: Credentials, name: string) => Promise<string>>> = {
   approve,
   replace,
+  reboot,
   revoke,
   remove,
 };
 
 export const devicesCommand: Command = {
   name: 'devices',
-  summary: 'List the devices; approve, replace, revoke or remove one',
-  usage: '[--data DIR] [list | approve NAME | replace NAME | revoke NAME | remove NAME]',
+  summary: 'List the devices; approve, replace, reboot, revoke or remove one',
+  usage: '[--data DIR] [list | approve NAME | replace NAME | reboot NAME | revoke NAME | remove NAME]',
   options: { data: dataOption },
   async run(args, { out }) {
     const [verb = 'list', name] = args.positionals;
@@ -70,6 +71,24 @@ async function approve(credentials: Credentials, name: string): Promise<string> 
 async function replace(credentials: Credentials, name: string): Promise<string> {
   await patchSpec(credentials, name, { replaceBoard: true });
   return `device ${name}: the next board that shows a claim for it takes its place`;
+}
+
+/** Names the boot that is to end: asking twice restarts it once. */
+async function reboot(credentials: Credentials, name: string): Promise<string> {
+  const device = deviceSchema.parse(await callApi(credentials, { method: 'GET', path: pathOf(name) }));
+  const { bootID, agentRelease } = device.status;
+  if (bootID === undefined) throw new CommandError(`device ${name} has not been here yet`);
+  if (agentRelease === undefined)
+    throw new CommandError(
+      `the agent of device ${name} was not started by its launcher: it restarts nothing`,
+    );
+  await callApi(credentials, {
+    method: 'PATCH',
+    path: pathOf(name),
+    headers: { 'Content-Type': PATCH_CONTENT_TYPE.merge },
+    body: JSON.stringify({ metadata: { annotations: { [FLEET_ANNOTATION.reboot]: bootID } } }),
+  });
+  return `device ${name} restarts, as soon as it is connected`;
 }
 
 async function revoke(credentials: Credentials, name: string): Promise<string> {

@@ -29,6 +29,7 @@ import { Monitor } from './monitor.js';
 import { Nodes } from './nodes.js';
 import { PodTokens } from './pod-tokens.js';
 import { Presence } from './presence.js';
+import { Reboots } from './reboots.js';
 import { Reports } from './reports.js';
 import { Router } from './router.js';
 import { Sender } from './sender.js';
@@ -204,6 +205,7 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
     }),
   );
   const monitor = stack.use(new Monitor({ transport, informers, liveness: presence, counters }));
+  const reboots = stack.use(new Reboots({ informers, sender, session: withHello }));
   const updates = stack.use(new AgentUpdates({ informers, sender, releaseKey, session: withHello }));
   const enrolment = new Enrolment({
     client,
@@ -248,6 +250,7 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
         reports.helloSaid(session);
         assignments.helloSaid(session, hello.has);
         updates.helloSaid(session, hello.update);
+        reboots.helloSaid(session);
       },
       beat: (session, sequence, beat) => {
         if (beat.a !== undefined) assignments.accepted(session, beat.a);

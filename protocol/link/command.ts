@@ -24,7 +24,8 @@ export const commandSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('withdraw-update'), offer: z.string().max(128) }),
   /** PEM of the key that releases are signed with; kept by a device that has none. */
   z.object({ kind: z.literal('release-key'), key: z.string().max(4096) }),
-  z.object({ kind: z.literal('reboot'), reason: z.string() }),
+  /** Restart the board, unless it has restarted since this boot. */
+  z.object({ kind: z.literal('reboot'), bootId: z.string().max(128), reason: z.string().max(256) }),
 ]);
 export type Command = z.infer<typeof commandSchema>;
 

@@ -11,6 +11,8 @@ export const FLEET_ANNOTATION = {
   replaces: 'fleet.covey.dev/replaces',
   /** On an event: the last report of the device that is counted in it, `<spool>/<sequence>`. */
   countedReport: 'fleet.covey.dev/counted-report',
+  /** On a device: the boot (status.bootID) that is to end: it restarts, once. */
+  reboot: 'fleet.covey.dev/reboot',
 } as const;
 
 export const FLEET_LABEL = {
