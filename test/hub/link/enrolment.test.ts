@@ -221,6 +221,20 @@ test('a hub that dies at any step of a join lets the same board in afterwards, a
   assert.fail('a join takes more calls than expected');
 });
 
+test('a certificate that could not be put on record is asked for again with the same claim', async (t) => {
+  const { ca, post, csr, claim, get } = await setUp(t);
+  const token = await claim();
+  const issue = ca.issueDevice.bind(ca);
+  t.mock.method(ca, 'issueDevice', async (device: string, request: string) => {
+    await issue(device, request);
+    t.mock.restoreAll();
+    throw new Error('power cut');
+  });
+  assert.notEqual((await post({ device: 'kitchen', token, csr, board: PI })).status, 201);
+  assert.equal((await post({ device: 'kitchen', token, csr, board: PI })).status, 201);
+  assert.equal(get()?.spec.boardSerial, PI.serial);
+});
+
 test('a reflashed board comes back as the same device; another board waits until it is approved', async (t) => {
   const { clock, post, csr, told, claim, get, changeSpec, isRevoked } = await setUp(t);
   const first = await post({ device: 'kitchen', token: await claim(), csr, board: PI });
