@@ -112,12 +112,13 @@ export function createExecutor(dependencies: ExecutorDependencies): Executor {
       const id = containerId(key);
       const fields: FieldContext = { pod, podIp: sandbox.ip, ...dependencies.nodeFields() };
       const given = hardware.forContainer(context.uid, name);
+      if (given === undefined) throw new OutdatedStepError(`the hardware of container ${name} is gone again`);
       const env = buildEnv({
         container,
         resolved,
         fields,
         imageEnv: image.config.env,
-        ...(given !== undefined && { hardware: given.env }),
+        hardware: given.env,
       });
       const logPath = paths.log(context.uid, name, attempt);
       const terminationMessage = paths.terminationMessage(context.uid, name, attempt);
@@ -133,7 +134,7 @@ export function createExecutor(dependencies: ExecutorDependencies): Executor {
         subPath: (volume, below, at) => volumes.subPath(context.uid, volume, below, at),
         terminationMessage,
       });
-      const { numbers = [], devices } = given ?? {};
+      const { numbers, devices } = given;
       await runRecords.putMade(context.uid, id, {
         image: progress.reference,
         imageId: image.imageId,

@@ -137,13 +137,12 @@ export class Hardware implements Disposable {
     });
   }
 
-  /** What a container is given now; undefined when it has no units, or one of them is not there. */
+  /** What a container is given now, nothing for most; undefined when one of its units is not there. */
   forContainer(uid: string, container: string): ContainerHardware | undefined {
-    const allocation = this.#store.all().get(uid);
-    if (allocation === undefined) return undefined;
+    const allocation = this.#store.all().get(uid) ?? new Map();
     const units = (locateAll(allocation, this.#locator()).get(container) ?? []).map(([, unit]) => unit);
-    if (units.length === 0 || units.some((unit) => unit === undefined)) return undefined;
-    return containerHardware(units.filter((unit) => unit !== undefined));
+    const present = units.filter((unit) => unit !== undefined);
+    return present.length === units.length ? containerHardware(present) : undefined;
   }
 
   /** The container was given these device numbers; until it is deleted nobody else is given what they stand for. */
@@ -186,7 +185,15 @@ export class Hardware implements Disposable {
         container,
         held.map((one) => followed(one, locateHeld(one))),
       ]);
-      await this.#store.put(uid, new Map(units));
+      try {
+        await this.#store.put(uid, new Map(units));
+      } catch (error) {
+        // Found by its serial number all the same, now and at the next look.
+        this.#options.logger.warn(
+          { err: error, uid },
+          'where the hardware of a pod is now could not be kept',
+        );
+      }
     }
   }
 

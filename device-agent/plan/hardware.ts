@@ -10,7 +10,7 @@ import { isLive } from '../observe/observed.js';
 import type { PlanDraft, Waiting } from './draft.js';
 import type { PlanInput } from './plan.js';
 
-/** Why a pod is rejected, or waits; as kubelet words it. */
+/** The reason of a pod that is rejected; kubelet's. */
 export const ADMISSION_ERROR = 'UnexpectedAdmissionError';
 
 /** Returns whether the pod has what it asks for, there or not, and may be planned further. */

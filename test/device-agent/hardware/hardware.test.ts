@@ -59,6 +59,8 @@ test('an allocation is on disk and found by the next agent, whatever the number'
   const next = await open(t, root);
   assert.equal(next.hardware.view('pod-b', WANTS_ONE)?.missing.size, 1);
   assert.equal(next.hardware.forContainer('pod-b', 'main'), undefined);
+  assert.deepEqual(next.hardware.forContainer('pod-b', 'other')?.devices, []);
+  assert.deepEqual(next.hardware.forContainer('pod-z', 'main')?.devices, []);
   next.board.plug(usbSerial('1-1.4', 0, 'B2'), usbSerial('1-1.2', 1, 'A1'));
   await next.hardware.scan();
   assert.deepEqual(next.hardware.forContainer('pod-a', 'main')?.numbers, ['c188:1']);
