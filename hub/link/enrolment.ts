@@ -128,7 +128,10 @@ export class Enrolment {
     }
     this.#joining.add(name);
     try {
-      return await this.#join(name, request, token, asker);
+      // Looked at again: another machine may have used it up meanwhile.
+      const now = await this.#options.tokens.examine(request.token);
+      if (now === undefined) throw ApiError.unauthorized();
+      return await this.#join(name, request, now, asker);
     } finally {
       this.#joining.delete(name);
     }
@@ -152,7 +155,7 @@ export class Enrolment {
     if (decision.kind === 'wait') throw await this.#mustWait(name, asker, decision.why);
     await tokens.claim(request.token, use, spent);
     if (decision.replaces) await ca.devices.revoke(name);
-    const issued = await ca.issueDevice(name, request.csr).catch(badCsr);
+    const issued = await ca.issueDevice(name, request.csr);
     const device = await this.#joins.ensure(name);
     await this.#joins.joined(device, asker, issued.notAfter);
     await joined(name, facts.joinedBefore && decision.replaces);
