@@ -19,6 +19,8 @@ export interface Heap {
 
 export function processHeap(): Heap {
   setFlagsFromString('--expose-gc');
+  // Otherwise a collection leaves the pages of the burst half empty: 4 MB after forty pods that came and went.
+  setFlagsFromString('--compact-on-every-full-gc');
   // Compiled code that did not run between two collections goes with the second; it is compiled again when needed.
   setFlagsFromString('--bytecode-old-age=1');
   const collect = runInNewContext('gc') as () => void;

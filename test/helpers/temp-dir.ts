@@ -6,6 +6,7 @@ import type { TestContext } from 'node:test';
 
 export async function tempDir(t: TestContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'covey-test-'));
-  t.after(() => rm(directory, { recursive: true, force: true }));
+  // What the test started ends after this, and may write until then.
+  t.after(() => rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }));
   return directory;
 }
