@@ -56,6 +56,8 @@ export class PodWorker implements AsyncDisposable {
   readonly #probed = new Set<string>();
   /** Monotonic time at which the pod was accepted, when this agent saw that. */
   #acceptedAt: number | undefined;
+  /** Monotonic time at which this agent first knew of the pod. */
+  readonly #metAt: number;
   #dirty = false;
   #running: Promise<void> | undefined;
   #timer: Timer | undefined;
@@ -66,6 +68,7 @@ export class PodWorker implements AsyncDisposable {
   constructor(uid: string, options: PodWorkerOptions) {
     this.uid = uid;
     this.#options = options;
+    this.#metAt = options.clock.monotonic();
   }
 
   /** Whether nothing is being done now. */
@@ -250,9 +253,11 @@ export class PodWorker implements AsyncDisposable {
   #activeFor(desired: DesiredPod | undefined): number {
     const { clock } = this.#options;
     if (this.#acceptedAt !== undefined) return clock.monotonic() - this.#acceptedAt;
+    if (desired === undefined) return 0;
+    const metFor = clock.monotonic() - this.#metAt;
     // Accepted while the clock was in the past of all boards: since when is not known.
-    if (desired === undefined || desired.acceptedAt < EARLIEST_TIME) return 0;
-    return Math.max(0, clock.now() - desired.acceptedAt);
+    if (desired.acceptedAt < EARLIEST_TIME) return metFor;
+    return Math.max(metFor, clock.now() - desired.acceptedAt);
   }
 
   #wakeIn(delayMs: number): void {

@@ -265,3 +265,30 @@ test('a pod past its active deadline fails with DeadlineExceeded', async (t) => 
   assert.equal(status.phase, 'Failed');
   assert.equal(status.reason, 'DeadlineExceeded');
 });
+
+test('a pod that was taken up in 1970 does not pass its deadline when the clock is set, nor at the next start', async (t) => {
+  const machine = await device(t);
+  const { clock, link, pass, report } = machine;
+  const years = clock.now();
+  clock.jumpWall(-years);
+  const assignment = runAssignment({
+    spec: {
+      activeDeadlineSeconds: 60,
+      containers: [
+        { name: 'main', image: 'x:1', livenessProbe: { exec: { command: ['true'] }, periodSeconds: 1 } },
+      ],
+    },
+  });
+  await link.assign(assignment);
+  await pass(5_000);
+  assert.equal(report(assignment.uid).status.startTime?.slice(0, 4), '1970');
+  clock.jumpWall(years);
+  await pass(5_000);
+  await machine.agent[Symbol.asyncDispose]();
+  await machine.start();
+  await pass(5_000);
+  const { status } = report(assignment.uid);
+  assert.deepEqual([status.phase, status.containerStatuses?.[0]?.restartCount], ['Running', 0]);
+  await pass(60_000);
+  assert.equal(report(assignment.uid).status.reason, 'DeadlineExceeded', 'by the time of this agent');
+});

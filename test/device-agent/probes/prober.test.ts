@@ -74,6 +74,20 @@ test('without probes a container is started and ready at once', () => {
   assert.equal(setup.clock.pendingTimers, 0);
 });
 
+test('a wall clock that jumps by decades does not cut the initial delay of a later probe short', async () => {
+  using setup = setUp({
+    startupProbe: { ...EXEC, initialDelaySeconds: 1 },
+    livenessProbe: { ...EXEC, initialDelaySeconds: 30 },
+  });
+  setup.clock.jumpWall(56 * 365 * 24 * 3_600_000);
+  await setup.clock.advance(1_000);
+  assert.equal(setup.calls(), 1);
+  await setup.clock.advance(28_999);
+  assert.equal(setup.calls(), 1);
+  await setup.clock.advance(1);
+  assert.equal(setup.calls(), 2);
+});
+
 test('readiness is false until its first success and after three failures', async () => {
   using setup = setUp({ readinessProbe: { ...EXEC, initialDelaySeconds: 5 } });
   assert.equal(setup.last()?.ready, false);
