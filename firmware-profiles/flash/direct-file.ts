@@ -23,12 +23,15 @@ export class DirectFile implements Target {
   readonly path: string;
   readonly bytes: number;
   readonly sparse: boolean;
-  readonly #handle: FileHandle;
+  readonly #flags: number;
+  #handle: FileHandle;
+  #isDirect = O_DIRECT !== 0;
 
-  private constructor(handle: FileHandle, path: string, bytes: number, sparse: boolean) {
-    this.path = path;
-    this.bytes = bytes;
-    this.sparse = sparse;
+  private constructor(handle: FileHandle, flags: number, named: Pick<Target, 'path' | 'bytes' | 'sparse'>) {
+    this.path = named.path;
+    this.bytes = named.bytes;
+    this.sparse = named.sparse;
+    this.#flags = flags;
     this.#handle = handle;
   }
 
@@ -37,7 +40,8 @@ export class DirectFile implements Target {
    * A card in it is one person's: mode 0600.
    */
   static async openFile(path: string, bytes: number, keep: boolean): Promise<DirectFile> {
-    const handle = await openDirect(path, O_RDWR | O_CREAT).catch((error: NodeJS.ErrnoException) => {
+    const flags = O_RDWR | O_CREAT;
+    const handle = await openDirect(path, flags).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw new CardError(`cannot write ${path}: ${error.message}`);
       throw new CardError(`cannot write ${path}: there is no directory ${dirname(path)}`);
     });
@@ -48,27 +52,28 @@ export class DirectFile implements Target {
       await handle.close();
       throw writeError(error, path, 0);
     }
-    return new DirectFile(handle, path, bytes, true);
+    return new DirectFile(handle, flags, { path, bytes, sparse: true });
   }
 
   static async openDevice({ path, bytes, shared }: OpenDeviceOptions): Promise<DirectFile> {
-    const handle = await openDirect(path, O_RDWR | (shared ? 0 : O_EXCL)).catch(
-      (error: NodeJS.ErrnoException) => {
-        const remedy: Readonly<Record<string, string>> = {
-          EBUSY: 'it is in use: unmount it, and close what uses it',
-          EACCES: 'no permission: run as root, or join the group that owns it',
-          EPERM: 'no permission: run as root',
-          EROFS: 'it is write-protected: look at the switch of the card',
-        };
-        throw new CardError(`cannot open ${path}: ${remedy[error.code ?? ''] ?? error.message}`);
-      },
-    );
-    return new DirectFile(handle, path, bytes, false);
+    const flags = O_RDWR | (shared ? 0 : O_EXCL);
+    const handle = await openDirect(path, flags).catch((error: NodeJS.ErrnoException) => {
+      const remedy: Readonly<Record<string, string>> = {
+        EBUSY: 'it is in use: unmount it, and close what uses it',
+        EACCES: 'no permission: run as root, or join the group that owns it',
+        EPERM: 'no permission: run as root',
+        EROFS: 'it is write-protected: look at the switch of the card',
+      };
+      throw new CardError(`cannot open ${path}: ${remedy[error.code ?? ''] ?? error.message}`);
+    });
+    return new DirectFile(handle, flags, { path, bytes, sparse: false });
   }
 
   async write(buffer: Buffer, position: number): Promise<void> {
     try {
-      const { bytesWritten } = await this.#handle.write(buffer, 0, buffer.length, position);
+      const { bytesWritten } = await this.#attempt((handle) =>
+        handle.write(buffer, 0, buffer.length, position),
+      );
       if (bytesWritten === buffer.length) return;
     } catch (error) {
       throw writeError(error, this.path, position);
@@ -77,8 +82,7 @@ export class DirectFile implements Target {
   }
 
   async read(buffer: Buffer, position: number): Promise<void> {
-    const bytesRead = await this.#handle
-      .read(buffer, 0, buffer.length, position)
+    const bytesRead = await this.#attempt((handle) => handle.read(buffer, 0, buffer.length, position))
       .then((result) => result.bytesRead)
       .catch((error: Error) => {
         throw new CardError(`${this.path} cannot be read at byte ${position}: ${error.message}`);
@@ -95,9 +99,22 @@ export class DirectFile implements Target {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#handle.close();
   }
+
+  /** Some file systems let a file be opened for direct I/O and refuse the first of it. */
+  async #attempt<T>(work: (handle: FileHandle) => Promise<T>): Promise<T> {
+    try {
+      return await work(this.#handle);
+    } catch (error) {
+      if (!this.#isDirect || (error as NodeJS.ErrnoException).code !== 'EINVAL') throw error;
+    }
+    this.#isDirect = false;
+    await this.#handle.close();
+    this.#handle = await open(this.path, this.#flags, MODE);
+    return work(this.#handle);
+  }
 }
 
-/** Ordinary I/O where direct I/O is refused, at opening or at the first read. */
+/** For ordinary I/O where direct I/O is refused. */
 async function openDirect(path: string, flags: number): Promise<FileHandle> {
   if (O_DIRECT !== 0) {
     try {

@@ -61,7 +61,8 @@ async function checkedDisk({
 }
 
 function requireDiskSpace(disk: DiskFacts, path: string, bytes: number): void {
-  if (disk.bytes >= bytes) return;
+  // The last block is padded to the sectors of any disk.
+  if (disk.bytes >= alignedSize(bytes)) return;
   throw new CardError(
     `${path} is too small: it has ${gigabytes(disk.bytes)}, the image needs ${gigabytes(bytes)} (${bytes - disk.bytes} bytes more); take a larger card`,
   );

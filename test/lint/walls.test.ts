@@ -56,6 +56,13 @@ const FORBIDDEN: Readonly<Record<string, readonly string[]>> = {
   ],
   'device-agent/plan': ['#hub/hub.js', '../../hub/lib/files.js', 'mqtt', 'level', '../../test/run.js'],
   'device-agent/link': ['#hub/hub.js', '../../hub/lib/files.js', 'aedes', 'level'],
+  'firmware-profiles/flash': [
+    '#hub/hub.js',
+    '../../hub/lib/files.js',
+    '#device-agent/agent.js',
+    '../../device-agent/agent.js',
+    'mqtt',
+  ],
 };
 
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
@@ -67,6 +74,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'hub/link': ['mqtt', 'aedes', '../api/device-streams.js', '../authn/join-token.js', '../client/client.js'],
   'device-agent/plan': ['#protocol/kinds.js', '../lib/errno.js'],
   'device-agent/link': ['mqtt', '../lib/errno.js'],
+  'firmware-profiles/flash': ['zod', '#protocol/lib/clock.js', '../image/volume.js', 'node:fs'],
 };
 
 /** One file per import, so that a diagnostic names its import by its path. */

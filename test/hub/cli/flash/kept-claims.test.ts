@@ -1,0 +1,80 @@
+/** A claim stays with its unfinished card as long as it is good for something, and nobody else reads it. */
+import assert from 'node:assert/strict';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { KeptClaims } from '#hub/cli/flash/kept-claims.js';
+import { FakeClock } from '#test/helpers/fake-clock.js';
+import { tempDir } from '#test/helpers/temp-dir.js';
+
+const HOUR_MS = 3_600_000;
+const HUB = 'https://hub:6443';
+
+async function station(t: TestContext) {
+  const clock = new FakeClock();
+  const live = new Map<string, string>();
+  const directory = join(await tempDir(t), 'state');
+  let made = 0;
+  const info = (id: string) => ({ id, expires: 0, device: live.get(id), usesLeft: 1, description: '' });
+  const claims = new KeptClaims({
+    directory,
+    clock,
+    lifetimeMs: 24 * HOUR_MS,
+    tokens: {
+      create: async ({ device = '', lifetimeMs }) => {
+        made += 1;
+        const id = `id${made}`;
+        live.set(id, device);
+        return { ...info(id), token: `${id}.secret`, expires: clock.now() + lifetimeMs };
+      },
+      list: async () => [...live.keys()].map(info),
+      revoke: async (id) => live.delete(id),
+    },
+  });
+  return { claims, clock, live, directory };
+}
+
+test('the same card gets the same claim; another name, target or hub gets its own', async (t) => {
+  const { claims, directory } = await station(t);
+  const first = await claims.obtain('a', '/dev/sdb', HUB);
+  assert.deepEqual(await claims.obtain('a', '/dev/sdb', HUB), first);
+  for (const [name, target, hub] of [
+    ['b', '/dev/sdb', HUB],
+    ['a', '/dev/sdc', HUB],
+    ['a', '/dev/sdb', 'https://other:6443'],
+  ] as const)
+    assert.notEqual((await claims.obtain(name, target, hub)).id, first.id);
+  for (const file of await readdir(directory)) {
+    assert.equal((await stat(join(directory, file))).mode & 0o777, 0o600);
+    assert.ok(!file.includes('secret'));
+  }
+  assert.equal((await stat(directory)).mode & 0o777, 0o700);
+});
+
+test('a claim that the hub has forgotten, or that is about to end, is replaced', async (t) => {
+  const { claims, clock, live } = await station(t);
+  const first = await claims.obtain('a', '/dev/sdb', HUB);
+  live.delete(first.id);
+  const second = await claims.obtain('a', '/dev/sdb', HUB);
+  assert.notEqual(second.id, first.id);
+  await clock.advance(23 * HOUR_MS + 1);
+  assert.notEqual((await claims.obtain('a', '/dev/sdb', HUB)).id, second.id);
+});
+
+test('a finished card is forgotten; one that is given up is withdrawn at the hub too', async (t) => {
+  const { claims, live, directory } = await station(t);
+  const first = await claims.obtain('a', '/dev/sdb', HUB);
+  await claims.forget(first, '/dev/sdb', HUB);
+  assert.deepEqual([await readdir(directory), [...live.keys()]], [[], ['id1']]);
+  await claims.withdraw(await claims.obtain('a', '/dev/sdb', HUB), '/dev/sdb', HUB);
+  assert.deepEqual([await readdir(directory), [...live.keys()]], [[], ['id1']]);
+});
+
+test('a damaged note is no note', async (t) => {
+  const { claims, directory } = await station(t);
+  await claims.obtain('a', '/dev/sdb', HUB);
+  const [file = ''] = await readdir(directory);
+  await writeFile(join(directory, file), '{"name":');
+  assert.equal((await claims.obtain('a', '/dev/sdb', HUB)).id, 'id2');
+  assert.match(await readFile(join(directory, file), 'utf8'), /id2\.secret/);
+});
