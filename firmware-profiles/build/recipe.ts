@@ -37,7 +37,8 @@ const PACKAGES = [
   // Checking and growing its own disk.
   ...['fdisk', 'e2fsprogs', 'dosfstools'],
   // Containers and their networks.
-  ...['conmon', 'crun', 'containernetworking-plugins', 'nftables', 'iptables', 'iproute2', 'iputils-ping'],
+  ...['conmon', 'crun', 'containernetworking-plugins', 'iproute2', 'iputils-ping'],
+  ...['nftables', 'iptables', 'conntrack'],
 ];
 
 /** Drivers of machines that are no small boards; they are a third of all. */

@@ -14,6 +14,8 @@ export const BOARD_PACKAGES = [
   'crun',
   'containernetworking-plugins',
   'nftables',
+  // Where a board's kernel cannot lead ports to pods by nftables (no nft_nat, nft_fib): vendors' kernels, small ones.
+  'iptables',
   'conntrack',
   'iproute2',
 ];

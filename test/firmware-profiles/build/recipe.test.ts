@@ -51,6 +51,7 @@ for (const name of BUILT) {
       'containernetworking-plugins',
       'nftables',
       'iptables',
+      'conntrack',
       'iproute2',
     ])
       assert.ok(recipe.packages.includes(wanted), wanted);
