@@ -40,7 +40,10 @@ function ownProfile({ apiVersion, kind, metadata, spec }: FirmwareProfile): obje
 }
 
 function agentEnvironment(profile: FirmwareProfile, settings: CardSettings, cardDirectory: string): string {
-  const labels = Object.entries(settings.labels).map(([key, value]) => `${key}=${value}`);
+  const { site } = settings;
+  const labels = Object.entries({ ...settings.labels, ...(site !== undefined && { site }) }).map(
+    ([key, value]) => `${key}=${value}`,
+  );
   return shellAssignments({
     COVEY_NAME: settings.name,
     COVEY_HUB: settings.hub.url,

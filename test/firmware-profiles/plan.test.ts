@@ -85,6 +85,14 @@ describe('plan of a card', () => {
     assert.match(text ?? '', /^COVEY_CARD='\/boot\/firmware\/covey'$/m);
   });
 
+  test('the site is a label of the node, before one of that name', () => {
+    const labels = { site: 'elsewhere', room: 'lab' };
+    const text = texts(plan({ settings: cardSettings({ site: 'home', labels }) })).get(
+      'covey/files/etc/covey/agent.env',
+    );
+    assert.match(text ?? '', /^COVEY_LABELS='site=home,room=lab'$/m);
+  });
+
   test('too small a partition is refused with both sizes', () => {
     assert.throws(
       () => plan({ facts: facts(40 * 2 ** 20) }),
