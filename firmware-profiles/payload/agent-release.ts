@@ -71,10 +71,12 @@ async function addOnFor(
     });
     // Says where it came from, which is not the same on every machine.
     await rm(join(scratch, 'node_modules/.package-lock.json'), { force: true });
-    await rename(scratch, kept);
-  } catch (error) {
+    await rename(scratch, kept).catch((error: unknown) => {
+      // Another process was faster with the same.
+      if (!existsSync(kept)) throw error;
+    });
+  } finally {
     await rm(scratch, { recursive: true, force: true });
-    throw error;
   }
   return kept;
 }

@@ -2,8 +2,9 @@
  * Writes a tar.gz that depends on its members only: sorted, owned by root, with one fixed time. Members are streamed,
  * so a large one needs no memory; the file appears under its name once it is whole and on disk.
  */
+import { randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { open, rename, stat } from 'node:fs/promises';
+import { open, rename, rm, stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { type Pack, pack } from 'tar-stream';
@@ -21,18 +22,23 @@ const LEVEL = 6;
 
 export async function writeArchive(path: string, members: readonly Member[]): Promise<void> {
   const tar = pack();
-  const partial = `${path}.partial`;
-  await Promise.all([
-    pipeline(tar, createGzip({ level: LEVEL }), createWriteStream(partial)),
-    addAll(tar, members).catch((error: unknown) => {
-      tar.destroy(error as Error);
-      throw error;
-    }),
-  ]);
-  const file = await open(partial, 'r+');
-  await file.sync();
-  await file.close();
-  await rename(partial, path);
+  // Of its own: another process may be making the same archive.
+  const partial = `${path}.${randomUUID()}.partial`;
+  try {
+    await Promise.all([
+      pipeline(tar, createGzip({ level: LEVEL }), createWriteStream(partial, { flags: 'wx' })),
+      addAll(tar, members).catch((error: unknown) => {
+        tar.destroy(error as Error);
+        throw error;
+      }),
+    ]);
+    const file = await open(partial, 'r+');
+    await file.sync();
+    await file.close();
+    await rename(partial, path);
+  } finally {
+    await rm(partial, { force: true });
+  }
 }
 
 async function addAll(tar: Pack, members: readonly Member[]): Promise<void> {

@@ -63,7 +63,7 @@ export async function buildPayload(options: PayloadOptions): Promise<Payload> {
       progress(`payload: Node.js ${NODE_VERSION} for arm64`);
       const node = await nodeRuntime(cache, signal);
       progress(`payload: Debian packages of ${suite} for arm64`);
-      const debs = await debianPackages({ cache, suite, signal });
+      const debs = await debianPackages({ directory: join(scratch, 'apt'), suite, signal });
       progress('payload: packing');
       await writeArchive(file, await membersOf({ manifest, node, release, debs }));
     }

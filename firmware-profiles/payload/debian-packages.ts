@@ -27,15 +27,19 @@ const NO_APT =
   'Ubuntu or Raspberry Pi OS (covey flash does it) and give it here with --payload FILE';
 
 export interface DebianOptions {
-  readonly cache: string;
+  /** For apt's lists, records and downloads. Nobody else's while it works: runs side by side have one each. */
+  readonly directory: string;
   /** Release of Debian: bookworm, trixie. */
   readonly suite: string;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** Paths of the packages, sorted by name. */
-export async function debianPackages({ cache, suite, signal }: DebianOptions): Promise<readonly string[]> {
-  const state = join(cache, `apt-${suite}`);
+export async function debianPackages({
+  directory: state,
+  suite,
+  signal,
+}: DebianOptions): Promise<readonly string[]> {
   const archives = join(state, 'archives');
   await mkdir(join(state, 'lists/partial'), { recursive: true });
   await mkdir(join(archives, 'partial'), { recursive: true });

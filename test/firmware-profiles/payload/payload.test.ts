@@ -63,7 +63,18 @@ describe('archive', () => {
       writeArchive(path, [{ path: 'x', file: join(directory, 'none'), mode: 0o644 }]),
       /ENOENT/,
     );
-    assert.equal((await readdir(directory)).includes('a.tar.gz'), false);
+    assert.deepEqual(await readdir(directory), []);
+  });
+
+  test('two that make the same archive at once both make a whole one', async (t) => {
+    const directory = await tempDir(t);
+    const path = join(directory, 'a.tar.gz');
+    const wanted = await members(directory);
+    const digests = await Promise.all(
+      Array.from({ length: 3 }, () => writeArchive(path, wanted).then(() => digestOf(path))),
+    );
+    assert.equal(new Set(digests).size, 1);
+    assert.deepEqual((await readdir(directory)).sort(), ['a.tar.gz', 'program']);
   });
 
   test('a tree is known by names and content, not by times', async (t) => {
