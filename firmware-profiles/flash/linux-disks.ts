@@ -39,7 +39,7 @@ export async function linuxDisk(path: string, options: LinuxDisksOptions = {}): 
     (await readFile(join(directory, name), 'utf8').catch(() => '')).trim();
   const isPartition = (await attribute('partition')) !== '';
   const name = basename(directory);
-  const uses = await usesOf({ sys, proc, numberOf });
+  const uses = await usesOf({ proc, numberOf });
   const own: Use[] = [];
   for (const use of uses) {
     const below = await disksBelow(sys, use.device);
@@ -73,7 +73,10 @@ async function isRemovable(
 }
 
 /** Everything that is mounted or swapped on, with the device that it is on. */
-async function usesOf({ sys, proc, numberOf }: Required<LinuxDisksOptions>): Promise<readonly Use[]> {
+async function usesOf({
+  proc,
+  numberOf,
+}: Pick<Required<LinuxDisksOptions>, 'proc' | 'numberOf'>): Promise<readonly Use[]> {
   const uses: Use[] = [];
   const mounts = await readFile(join(proc, 'mountinfo'), 'utf8');
   for (const line of mounts.split('\n').filter((text) => text !== '')) {
@@ -89,14 +92,22 @@ async function usesOf({ sys, proc, numberOf }: Required<LinuxDisksOptions>): Pro
       if (number !== undefined) uses.push({ what, isSystem, device: number });
     }
   }
+  const mounted = [...uses];
   const swaps = await readFile(join(dirname(proc), 'swaps'), 'utf8').catch(() => '');
   for (const line of swaps.split('\n').slice(1)) {
-    const [file = '', type] = line.split(/\s+/);
-    if (type !== 'partition') continue;
-    const number = await numberOf(unescapeOctal(file));
+    const [name = '', type] = line.split(/\s+/);
+    const file = unescapeOctal(name);
+    const number = type === 'partition' ? await numberOf(file) : mountOf(file, mounted)?.device;
     if (number !== undefined) uses.push({ what: 'swap', isSystem: true, device: number });
   }
-  return uses.filter(({ device }) => sys !== '' && device !== '');
+  return uses.filter(({ device }) => device !== '');
+}
+
+/** The mount that a file is on. */
+function mountOf(file: string, mounts: readonly Use[]): Use | undefined {
+  const above = mounts.filter(({ what }) => file.startsWith(what === '/' ? what : `${what}/`));
+  // Of several on the same place the last one counts; with btrfs that is the one that names the disk.
+  return above.sort((a, b) => a.what.length - b.what.length).at(-1);
 }
 
 /** sysfs directories of a device, of the disk that it is a part of, and of everything that those lie on. */

@@ -1,6 +1,7 @@
 /**
  * Which cards of a batch are finished, in a file beside them: what each was made of and what it became. A run that
- * was cut off goes on with the others. Replaced as a whole after each card; it holds no secret.
+ * was cut off goes on with the others. Replaced as a whole after each card. Mode 0600: it holds no secret, but a
+ * digest of what secrets are among.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -71,7 +72,7 @@ export class BatchState {
     this.#cards.set(name, card);
     const cards = Object.fromEntries(this.#cards);
     const text = `${JSON.stringify({ version: 1, cards }, undefined, 2)}\n`;
-    this.#written = this.#written.catch(() => undefined).then(() => writeFileDurably(this.path, text, 0o644));
+    this.#written = this.#written.catch(() => undefined).then(() => writeFileDurably(this.path, text));
     return this.#written;
   }
 }

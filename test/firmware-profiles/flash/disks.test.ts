@@ -98,7 +98,10 @@ async function machine(t: TestContext): Promise<Machine> {
   const proc = join(root, 'proc/self');
   await mkdir(proc, { recursive: true });
   await writeFile(join(proc, 'mountinfo'), MOUNTINFO);
-  await writeFile(join(root, 'proc/swaps'), 'Filename Type Size Used Priority\n/dev/dm-1 partition 1 0 -2\n');
+  await writeFile(
+    join(root, 'proc/swaps'),
+    'Filename Type Size Used Priority\n/dev/dm-1 partition 1 0 -2\n/home/swap\\040file file 1 0 -3\n',
+  );
   const numbers = new Map(
     Object.entries(DEVICES).map(([name, { number }]) => [`/dev/${name.split('/').at(-1)}`, number]),
   );
@@ -124,8 +127,8 @@ test('a disk of the running system is found through partitions, crypt and volume
     /\/dev\/sda is the disk that this system runs from .*never written/,
   );
   const nvme = await linuxDisk('/dev/nvme0n1', made);
-  assert.deepEqual(nvme.system, ['/home']);
-  assert.match(verdict(nvme, twice('/dev/nvme0n1')), /runs from \(\/home\)/);
+  assert.deepEqual([...nvme.system].sort(), ['/home', 'swap']);
+  assert.match(verdict(nvme, twice('/dev/nvme0n1')), /runs from \(\/home, swap\)/);
   assert.match(verdict(await linuxDisk('/dev/sda2', made)), /runs from/);
   assert.match(verdict(await linuxDisk('/dev/dm-1', made)), /runs from/);
 });

@@ -1,7 +1,7 @@
 /** Which cards are finished: only those that are still what was ordered and what was written. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { BatchState, orderDigest } from '#hub/cli/flash/batch-state.js';
@@ -28,6 +28,7 @@ test('a card is finished while neither its order nor its content has changed', a
     state.finish('a', { to, order, sha256, bytes: content.length, finished: FINISHED }),
     state.finish('b', { to: `${to}.b`, order, sha256, bytes: content.length, finished: FINISHED }),
   ]);
+  assert.equal((await stat(path)).mode & 0o777, 0o600);
   const again = await BatchState.open(path);
   assert.equal(await again.isFinished('a', to, order), true);
   assert.equal(await again.isFinished('a', `${to}.moved`, order), false);
