@@ -58,7 +58,7 @@ describe('the covey command', () => {
       [['token', 'lose'], /expected create, list or revoke/],
       [['token', 'create', '--ttl', 'long'], /--ttl long/],
       [['token', 'create', '--uses', '0'], /--uses 0/],
-      [['devices', 'revoke'], /expected list, revoke NAME or remove NAME/],
+      [['devices', 'revoke'], /expected list, approve NAME, .*revoke NAME, remove NAME/],
       [['backup'], /--to FILE/],
       [['restore'], /--from FILE/],
     ];
