@@ -6,5 +6,5 @@ declare module 'mqtt-packet/numbers.js' {
     /** A length as MQTT's variable byte integer. */
     genBufVariableByteInt: (length: number) => Uint8Array;
   };
-  export default numbers;
+  export = numbers;
 }
