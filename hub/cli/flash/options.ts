@@ -161,7 +161,7 @@ export function flashRequestFrom(args: Arguments): FlashRequest {
       sshKeys: args.all('ssh-key'),
     },
     batch,
-    jobs: parseCount(args.text('jobs') ?? '', 'jobs', 1, 32),
+    jobs: parseCount(args.text('jobs') ?? '', 'jobs', 1, 16),
     image,
     sha256: args.text('sha256'),
     suite: args.text('suite'),
