@@ -2,8 +2,7 @@
  * From the path that a person named to a target that may be written: checks everything that can be checked before
  * the first byte, tells file and disk apart, and refuses what is too small.
  */
-
-import { open, realpath, statfs } from 'node:fs/promises';
+import { open, realpath, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { platform } from 'node:process';
 import { CardError } from '../card-error.js';
@@ -20,6 +19,8 @@ export interface TargetOptions {
   /** Size of a file, to give it room; that of the image unless given. */
   readonly size?: number | undefined;
   readonly consent: Consent;
+  /** Files that the card is made of: never overwritten, under whatever name. */
+  readonly sources?: readonly string[];
   readonly probe?: DiskProbe;
 }
 
@@ -68,7 +69,14 @@ function requireDiskSpace(disk: DiskFacts, path: string, bytes: number): void {
   );
 }
 
-async function checkedFile({ path, size, consent }: TargetOptions, exists: boolean): Promise<CheckedTarget> {
+async function checkedFile(
+  { path, size, consent, sources = [] }: TargetOptions,
+  exists: boolean,
+): Promise<CheckedTarget> {
+  for (const source of exists ? sources : []) {
+    if (await isSameFile(path, source))
+      throw new CardError(`${path} is what the card is made of (${source}): write to another file`);
+  }
   const unfinished = exists && (await isUnfinished(path));
   if (exists && !unfinished && !consent.force) {
     throw new CardError(`${path} exists and is no unfinished card: remove it, or overwrite it with --force`);
@@ -92,6 +100,11 @@ async function checkedFile({ path, size, consent }: TargetOptions, exists: boole
     },
     open: (bytes) => DirectFile.openFile(path, sizeFor(bytes), unfinished),
   };
+}
+
+async function isSameFile(one: string, other: string): Promise<boolean> {
+  const [a, b] = await Promise.all([one, other].map((path) => stat(path).catch(() => undefined)));
+  return a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino;
 }
 
 async function isUnfinished(path: string): Promise<boolean> {

@@ -89,8 +89,9 @@ class FlashRun {
       return 0;
     }
     const targets = new Map<string, Awaited<ReturnType<typeof checkTarget>>>();
-    for (const { to } of open)
-      targets.set(to, await checkTarget({ path: to, size: request.size, consent: request.consent }));
+    const { size, consent } = request;
+    const sources = [request.image, request.payload, request.batch].filter((file) => file !== undefined);
+    for (const { to } of open) targets.set(to, await checkTarget({ path: to, size, consent, sources }));
     const preload = await fetchPreloads(request.preload, {
       cache: defaultCache(),
       credentials: hub.credentials,

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { link, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { DiskFacts } from '#firmware-profiles/flash/disk-facts.js';
@@ -180,6 +180,21 @@ test('what is no disk is told so', async (t) => {
     check(file),
     /kept\.img exists and is no unfinished card: remove it, or overwrite it with --force/,
   );
+});
+
+test('what a card is made of is never overwritten, under whatever name', async (t) => {
+  const directory = await tempDir(t);
+  const [image, alias, second] = ['base.img', 'alias.img', 'second.img'].map((name) => join(directory, name));
+  assert.ok(image !== undefined && alias !== undefined && second !== undefined);
+  await writeFile(image, 'precious');
+  await symlink(image, alias);
+  await link(image, second);
+  const consent = { force: true, destroy: undefined };
+  for (const path of [image, alias, second]) {
+    const sources = [join(directory, 'none'), image];
+    await assert.rejects(checkTarget({ path, consent, sources }), /is what the card is made of/);
+  }
+  assert.equal((await checkTarget({ path: image, consent, sources: [] })).path, image);
 });
 
 /** `diskutil … | plutil -convert json`, shortened to what is read and some of its neighbours. */
