@@ -249,7 +249,7 @@ async function build(
   );
   nodeReporter = reportsNode;
   await reportsNode.run();
-  stack.use(updates.watch(link));
+  stack.use(updates.watch(link, () => gate.flush()));
   stack.use(
     new Sampler({
       runtime,

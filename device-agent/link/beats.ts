@@ -36,6 +36,7 @@ export class Beats implements Disposable {
   #asked: { readonly sequence: number } | undefined;
   #accepted: number | undefined;
   #tellAccepted = false;
+  #restarting = false;
   #running = false;
   #timer: Timer | undefined;
   #due = 0;
@@ -81,6 +82,14 @@ export class Beats implements Disposable {
     this.#class = cadenceClass;
     this.#tellClass = true;
     this.#soon();
+  }
+
+  /** Beats at once and says that the agent is about to be started again. False when no session is up. */
+  announceRestart(): boolean {
+    if (!this.#running) return false;
+    this.#restarting = true;
+    this.#beat();
+    return true;
   }
 
   /** The assignment with this sequence, and all before it, are safe on disk. */
@@ -138,13 +147,20 @@ export class Beats implements Disposable {
     this.#sequence += 1;
     this.#sinceAsked += 1;
     const slow = this.intervalMs >= SLOW_FROM_MS;
-    const ask = !slow || this.#tellClass || this.#tellAccepted || this.#sinceAsked >= SLOW_ASK_EVERY;
+    const ask =
+      !slow ||
+      this.#restarting ||
+      this.#tellClass ||
+      this.#tellAccepted ||
+      this.#sinceAsked >= SLOW_ASK_EVERY;
     const beat: Beat = {};
     if (ask) beat.l = 1;
     if (this.#tellAccepted && this.#accepted !== undefined) beat.a = this.#accepted;
+    if (this.#restarting) beat.r = 1;
     if (this.#tellClass) beat.c = this.#class;
     this.#tellClass = false;
     this.#tellAccepted = false;
+    this.#restarting = false;
     lease.beatSent(this.#sequence);
     if (ask) {
       this.#sinceAsked = 0;

@@ -58,6 +58,11 @@ export interface Link extends AsyncDisposable {
   onConnectionChange(changed: (connected: boolean) => void): Disposable;
   /** The strictest class of what the device runs; makes beats at least that frequent, from now on. */
   setCadenceClass(cadenceClass: CadenceClass): void;
+  /**
+   * Tells the hub that this agent is about to be started again, so that it does not take the silence for death.
+   * Resolves once the hub has granted the lease for it, or after a few seconds without an answer; never rejects.
+   */
+  announceRestart(): Promise<void>;
   /** What the link counted: dropped, ignored and moved messages, bytes, reconnects. */
   counters(): Readonly<Record<string, number>>;
 }

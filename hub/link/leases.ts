@@ -7,7 +7,13 @@
 import type { Clock, Timer } from '#protocol/lib/clock.js';
 import type { Beat } from '#protocol/link/beat.js';
 import type { LeaseMessage } from '#protocol/link/lease.js';
-import { type CadenceClass, cadence, strictestClass } from '#protocol/link/lease-policy.js';
+import {
+  type CadenceClass,
+  cadence,
+  RESTART_AWAY_MS,
+  RESTART_LEASE_MS,
+  strictestClass,
+} from '#protocol/link/lease-policy.js';
 import type { Presence } from './presence.js';
 import type { Sender } from './sender.js';
 import type { DeviceSession } from './session.js';
@@ -48,7 +54,7 @@ export class Leases implements Disposable {
     if (beat.c !== undefined) session.claimedClass = beat.c;
     if (beat.l !== 1) return;
     if (this.#options.isSettled(session) && !this.#isHeld(session.device)) {
-      this.#grant(session, sequence);
+      this.#grant(session, sequence, beat.r === 1);
       return;
     }
     this.#asking.set(session, sequence);
@@ -81,9 +87,11 @@ export class Leases implements Disposable {
     return false;
   }
 
-  #grant(session: DeviceSession, sequence: number): void {
+  #grant(session: DeviceSession, sequence: number, restarts = false): void {
     const { presence, slowestBeatMs } = this.#options;
-    const { leaseMs, beatIntervalMs } = cadence(this.#class(session));
+    const { leaseMs: usualMs, beatIntervalMs } = cadence(this.#class(session));
+    const leaseMs = restarts ? RESTART_LEASE_MS : usualMs;
+    if (restarts) presence.away(session.device, RESTART_AWAY_MS);
     const interval = Math.min(beatIntervalMs, slowestBeatMs(session.device) ?? beatIntervalMs);
     // Noted before it is sent: what the hub believes must never end before what the device holds.
     presence.granted(session.device, leaseMs, interval);

@@ -8,6 +8,7 @@ import type { BoardPolicy } from '#protocol/fleet/v1alpha1/device.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import { AsyncStack } from '#protocol/lib/disposable-stack.js';
 import type { Logger } from '#protocol/lib/logger.js';
+import type { AgentUpdate } from '#protocol/link/agent-update.js';
 import { LinkCounters } from '#protocol/link/counters.js';
 import type { DeviceStreams } from '../api/device-streams.js';
 import type { JoinTokens } from '../authn/join-token.js';
@@ -205,6 +206,10 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
     }),
   );
   const monitor = stack.use(new Monitor({ transport, informers, liveness: presence, counters }));
+  /** Until the new agent has proved itself, or the old one is back, the device may be away again. */
+  const backFromUpdate = (device: string, update: AgentUpdate | undefined) => {
+    if (update !== undefined && update.last?.state !== 'OnTrial') presence.back(device);
+  };
   const reboots = stack.use(new Reboots({ informers, sender, session: withHello }));
   const updates = stack.use(new AgentUpdates({ informers, sender, releaseKey, session: withHello }));
   const enrolment = new Enrolment({
@@ -251,6 +256,7 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
         assignments.helloSaid(session, hello.has);
         updates.helloSaid(session, hello.update);
         reboots.helloSaid(session);
+        backFromUpdate(session.device, hello.update);
       },
       beat: (session, sequence, beat) => {
         if (beat.a !== undefined) assignments.accepted(session, beat.a);
@@ -259,7 +265,10 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
       report: (session, sequence, report) => {
         reports.receive(session, sequence, report);
       },
-      node: (session, report) => nodes.reported(session.device, report),
+      node: (session, report) => {
+        nodes.reported(session.device, report);
+        backFromUpdate(session.device, report.update);
+      },
       telemetry: (session, sample) => monitor.telemetry(session.device, sample),
       renew: (session, { csr }) => {
         enrolment

@@ -13,6 +13,8 @@ interface Entry {
   lastHeard: number;
   leaseEnds: number;
   beatInterval: number;
+  /** Its silence means nothing before; absent unless the device has said so. */
+  expectedBy?: number;
 }
 
 /** A device is heard of "after a silence" when this many of its beats were missing. */
@@ -73,6 +75,17 @@ export class Presence implements LivenessBook {
     const entry = this.#entry(device);
     entry.leaseEnds = Math.max(entry.leaseEnds, this.#clock.monotonic() + leaseMs);
     entry.beatInterval = beatIntervalMs;
+  }
+
+  /** The device is away for a planned while of at most this length. */
+  away(device: string, forMs: number): void {
+    this.#entry(device).expectedBy = this.#clock.monotonic() + forMs;
+  }
+
+  /** It is back from it: silence counts again. */
+  back(device: string): void {
+    const entry = this.#entries.get(device);
+    if (entry !== undefined) delete entry.expectedBy;
   }
 
   /** When the last lease ends that the device may hold, monotonic; of one never heard of, the longest there is. */

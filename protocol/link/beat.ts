@@ -10,6 +10,8 @@ export const beatSchema = z.object({
   l: z.literal(1).optional(),
   /** Sequence of the last assignment that is safe on the device's disk, with all before it. */
   a: z.number().int().nonnegative().optional(),
+  /** 1: the agent is about to be started again. Answered by a lease of RESTART_LEASE_MS. */
+  r: z.literal(1).optional(),
   /** Cadence class of what the device runs, once after each change. */
   c: cadenceClassSchema.optional(),
 });

@@ -52,8 +52,21 @@ const CADENCES: Readonly<Record<CadenceClass, Cadence>> = {
   idle: { beatIntervalMs: 30_000, leaseMs: LEASE_MS, deadAfterMs: 75_000, stopMarginMs: 8_000 },
 };
 
-/** The longest lease that any cadence grants; what a restarted hub must assume is still out. */
-export const LONGEST_LEASE_MS = Math.max(...Object.values(CADENCES).map((cadence) => cadence.leaseMs));
+/**
+ * Lease of a device whose agent says that it is about to be started again, as another release of itself: its
+ * exclusive pods run on meanwhile. Less than half of HUB_RESTART_GRACE_MS, so that what a restarted hub must assume
+ * to be out holds nothing up.
+ */
+export const RESTART_LEASE_MS = 30_000;
+
+/** So long the silence of such a device means nothing: a slow board may have to start an agent, and go back. */
+export const RESTART_AWAY_MS = 120_000;
+
+/** The longest lease that is ever granted; what a restarted hub must assume is still out. */
+export const LONGEST_LEASE_MS = Math.max(
+  RESTART_LEASE_MS,
+  ...Object.values(CADENCES).map((cadence) => cadence.leaseMs),
+);
 
 export function cadence(of: CadenceClass): Cadence {
   return CADENCES[of];

@@ -8,6 +8,7 @@ import { pushImage } from '#hub/images/push.js';
 import { buildTinyImage } from '#hub/images/tiny-image.js';
 import type { AgentRelease } from '#protocol/fleet/v1alpha1/agent-release.js';
 import type { Device } from '#protocol/fleet/v1alpha1/device.js';
+import { FLEET_ANNOTATION } from '#protocol/fleet/v1alpha1/well-known.js';
 import { busyboxMissing } from '#test/helpers/busybox-image.js';
 import { covey } from '#test/helpers/covey.js';
 import { eventually } from '#test/helpers/eventually.js';
@@ -72,10 +73,13 @@ describe('containers during updates of the agent', { skip: whyNoFleet() ?? busyb
     await pushImage(await readCredentials(data), 'hello', 'latest', tiny);
     agent = await station.launchDevice(DEVICE, data, '1.0.0', REAL);
     await kubectl.apply(
-      podManifest('steady', shell('trap "exit 0" TERM; sleep 100000 & wait'), {
-        nodeName: DEVICE,
-        hostNetwork: true,
-      }),
+      podManifest(
+        'steady',
+        shell('trap "exit 0" TERM; sleep 100000 & wait'),
+        { nodeName: DEVICE, hostNetwork: true },
+        // The strictest: it runs only while somebody vouches that no other does.
+        { annotations: { [FLEET_ANNOTATION.failoverClass]: 'exclusive' } },
+      ),
     );
     await eventually('the pod runs', SLOW_MS, async () => {
       const found = await pod();

@@ -73,6 +73,8 @@ export class FakeLink implements Link {
     this.cadenceClass = cadenceClass;
   }
 
+  async announceRestart(): Promise<void> {}
+
   counters(): Readonly<Record<string, number>> {
     return {};
   }

@@ -21,6 +21,7 @@ import { type HubLink, type HubLinkOptions, startHubLink } from '#hub/link/link.
 import { mosquittoAccessList, mosquittoConfig } from '#hub/link/mosquitto.js';
 import { FLEET_IDENTITY } from '#protocol/fleet/v1alpha1/well-known.js';
 import { silentLogger } from '#protocol/lib/logger.js';
+import type { AgentUpdate } from '#protocol/link/agent-update.js';
 import type { Assignment } from '#protocol/link/assignment.js';
 import { FakeClient } from './fake-client.js';
 import { tempDir } from './temp-dir.js';
@@ -252,6 +253,7 @@ export class LinkFleet implements AsyncDisposable {
     dataDir: string,
     has: Record<string, string> = {},
     accept: (assignment: Assignment) => Promise<void> = async () => undefined,
+    update?: AgentUpdate,
   ): Promise<TestDevice> {
     const facts: HelloFacts = {
       agentVersion: '0.0.0-test',
@@ -259,6 +261,7 @@ export class LinkFleet implements AsyncDisposable {
       profile: '',
       labels: {},
       node: { capacity: { cpu: '4', memory: '1Gi', pods: '110' } },
+      ...(update === undefined ? {} : { update }),
       has,
     };
     const link = await startLink({

@@ -45,6 +45,7 @@ export class Updater implements AsyncDisposable {
   #downloaded: string | undefined;
   #onTrial = false;
   #healthy = false;
+  #leave: () => Promise<void> = async () => undefined;
   #restarting = false;
   #again = false;
   #running: Promise<void> | undefined;
@@ -89,6 +90,11 @@ export class Updater implements AsyncDisposable {
     if (this.#offered?.offer !== offer) return;
     this.#offered = undefined;
     this.#callOff('the hub has withdrawn the release');
+  }
+
+  /** What to do before this process ends for another release. */
+  beforeRestart(leave: () => Promise<void>): void {
+    this.#leave = leave;
   }
 
   /** While on trial: what is still missing, for the reason should it fail. Never rejects. */
@@ -277,6 +283,7 @@ export class Updater implements AsyncDisposable {
     await installation.switchTo({ version, previous: installation.running, healthySeconds });
     logger.info({ from: installation.running, to: version }, 'switching to another release of the agent');
     this.#restarting = true;
+    await this.#leave();
     restart();
   }
 

@@ -14,8 +14,11 @@ export interface Updates extends AsyncDisposable {
   report(): AgentUpdate;
   offer(offer: UpdateOffer): void;
   withdraw(offer: string): void;
-  /** The pods are looked after; what is missing to be healthy is the hub's answer. */
-  watch(link: Link): Disposable;
+  /**
+   * The pods are looked after; what is missing to be healthy is the hub's answer. Before a restart the hub is told
+   * and `flush` awaited.
+   */
+  watch(link: Link, flush: () => Promise<void>): Disposable;
 }
 
 export interface UpdatesOptions extends Omit<UpdaterOptions, 'installation' | 'records' | 'releaseKey'> {
@@ -49,7 +52,13 @@ export async function openUpdates({ config, identity, ...options }: UpdatesOptio
     report: () => updater.report(),
     offer: (offer) => updater.offer(offer),
     withdraw: (offer) => updater.withdraw(offer),
-    watch: (link) => watchHealth(link, updater),
+    watch: (link, flush) => {
+      updater.beforeRestart(async () => {
+        await link.announceRestart();
+        await flush();
+      });
+      return watchHealth(link, updater);
+    },
     [Symbol.asyncDispose]: () => updater[Symbol.asyncDispose](),
   };
 }

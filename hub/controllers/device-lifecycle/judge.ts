@@ -2,6 +2,7 @@
  * Whether a device is alive: a pure reducer from what is remembered of it and what the link knows now.
  *
  * - Dead: silent for longer than its cadence allows, or gone by its will and not back soon.
+ * - Away: a device that has said that its agent is started again is not dead before its time for that is over.
  * - Waiting: no judgement. After a start of the hub nobody is judged before the grace is over, and a device that
  *   was dead is alive again only after it has been heard of without a break for a while; the while doubles with
  *   every death, so a flickering link does not make pods move to and fro.
@@ -130,7 +131,9 @@ function deathTime(memory: DeviceMemory, seen: Observation): number {
   // A device that was idle until a moment ago was silent by right; from now on it must beat as its pods ask.
   const silence =
     Math.max(liveness.lastHeard, countFrom, memory.classSince) + cadence(cadenceClass).deadAfterMs;
-  if (!memory.met) return Math.max(silence, grace);
-  if (memory.disconnectedAt === undefined) return silence;
-  return Math.min(silence, Math.max(memory.disconnectedAt, countFrom) + WILL_CONFIRMATION_MS);
+  const { expectedBy = 0 } = liveness;
+  if (!memory.met) return Math.max(silence, grace, expectedBy);
+  if (memory.disconnectedAt === undefined) return Math.max(silence, expectedBy);
+  const confirmed = Math.max(memory.disconnectedAt, countFrom) + WILL_CONFIRMATION_MS;
+  return Math.max(Math.min(silence, confirmed), expectedBy);
 }

@@ -13,6 +13,8 @@ export interface DeviceLiveness {
   readonly leaseEnds: number;
   /** The cadence in milliseconds at which beats are expected now. */
   readonly beatInterval: number;
+  /** The device has said that it is away until then at the latest. */
+  readonly expectedBy?: number;
 }
 
 export interface LivenessBook {

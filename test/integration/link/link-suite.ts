@@ -6,6 +6,7 @@ import type { ConfigMap } from '#protocol/core/v1/config-map.js';
 import type { Event } from '#protocol/core/v1/event.js';
 import type { Node } from '#protocol/core/v1/node.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
+import { RESTART_AWAY_MS, RESTART_LEASE_MS } from '#protocol/link/lease-policy.js';
 import type { PodReport } from '#protocol/link/report.js';
 import type { StreamFrame } from '#protocol/link/stream.js';
 import { ApiError } from '#protocol/meta/status.js';
@@ -45,6 +46,26 @@ export function linkSuite(kind: BrokerKind): void {
       if (missing === undefined) await body(t);
       else t.skip(missing);
     });
+
+  run('a device that says that its agent restarts holds a lease for it, and is expected back', async (t) => {
+    const fleet = await LinkFleet.start(t, kind);
+    const device = await fleet.device('kitchen');
+    await until('a lease is held', () => device.link.lease.remaining() > 0);
+    assert.equal(fleet.hub.liveness.get('kitchen')?.expectedBy, undefined);
+    await device.link.announceRestart();
+    assert.ok(device.link.lease.remaining() > RESTART_LEASE_MS - 5_000);
+    const { expectedBy = 0, leaseEnds = 0, lastHeard = 0 } = fleet.hub.liveness.get('kitchen') ?? {};
+    assert.ok(expectedBy >= lastHeard + RESTART_AWAY_MS - 1_000);
+    assert.ok(leaseEnds >= lastHeard + RESTART_LEASE_MS - 1_000);
+    // Back with its hello, it is held to its beats again.
+    await device.link[Symbol.asyncDispose]();
+    const again = await fleet.startDevice(device.identity, device.dataDir, {}, undefined, {
+      hasKey: true,
+      release: '2.0.0',
+    });
+    await until('it is back', () => fleet.hub.liveness.get('kitchen')?.expectedBy === undefined);
+    await until('a lease is held again', () => again.link.lease.remaining() > 0);
+  });
 
   run('a device that says hello gets its Node, its pods and a lease', async (t) => {
     const fleet = await LinkFleet.start(t, kind);

@@ -57,6 +57,21 @@ describe('death', () => {
     assert.equal(judge(given.memory, seen(HOUR + 47_000, HOUR)).verdict, 'dead');
   });
 
+  test('a device that said that its agent restarts is waited for, and no longer than that', () => {
+    const away = (now: number, connected: boolean): Observation => {
+      const observed = seen(now, HOUR, connected);
+      return { ...observed, liveness: { ...observed.liveness, expectedBy: HOUR + 120_000 } as never };
+    };
+    const gone = judge(met, away(HOUR + 1_000, false));
+    assert.equal(gone.verdict, 'waiting');
+    assert.equal(gone.recheckAt, HOUR + 120_000);
+    assert.equal(judge(gone.memory, away(HOUR + 119_999, false)).verdict, 'waiting');
+    assert.equal(judge(gone.memory, away(HOUR + 120_000, false)).verdict, 'dead');
+    // Also one whose end the broker has not noticed.
+    assert.equal(judge(met, away(HOUR + 119_999, true)).verdict, 'alive');
+    assert.equal(judge(met, away(HOUR + 120_000, true)).verdict, 'dead');
+  });
+
   test('a will is believed after a confirmation time, unless the device is back', () => {
     const gone = judge(met, seen(HOUR, HOUR, false));
     assert.equal(gone.verdict, 'waiting');

@@ -303,7 +303,7 @@ describe('evictions', () => {
       'without any news the longest lease counts',
       owned('p', {}, 'StatefulSet'),
       { liveness: undefined, hubStartedAt: NOW },
-      NOW + 18_000,
+      NOW + 38_000,
     ],
   ];
   for (const [title, subject, given, dueAt] of cases)
