@@ -32,6 +32,10 @@ const TEST_PACKAGES = [
   { package: 'skopeo', anyOf: ['skopeo'] },
   { package: 'openssl', anyOf: ['openssl'] },
   { package: 'zstd', anyOf: ['zstd'] },
+  {
+    package: 'libfaketime',
+    anyOf: ['x86_64', 'aarch64'].map((machine) => `/usr/lib/${machine}-linux-gnu/faketime/libfaketime.so.1`),
+  },
 ];
 /** What an arm64 device in an emulator needs. */
 const DEVICE_TEST_PACKAGES = [
