@@ -88,7 +88,7 @@ function killingMessage(name: string, why: StopReason): string {
     case 'image':
       return `Container ${name} definition changed, will be restarted`;
     case 'hardware':
-      return `Container ${name} will be restarted: its hardware has another device number now`;
+      return `Container ${name} will be restarted: its device nodes are no longer those of the pod's hardware`;
     case 'lease':
       return `Stopping container ${name}: the device holds no lease from the hub`;
     case 'unhealthy':

@@ -164,5 +164,5 @@ test('pulled out the pod says so; plugged in under another number it is given th
   const events = device.events(pod.uid).join('\n');
   assert.match(events, /HardwareMissing: not attached to this device: covey\.dev\/radio/);
   assert.match(events, /HardwareAttached: /);
-  assert.match(events, /Killing: .*its hardware has another device number now/);
+  assert.match(events, /Killing: .*device nodes are no longer those of the pod's hardware/);
 });
