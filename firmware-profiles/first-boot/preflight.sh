@@ -139,7 +139,7 @@ check_network() {
     say "no link on${down:- any interface}: is the cable plugged in? Are name and password of the Wi-Fi right, and its country?"
   elif [ -z "$(ip -4 route show default 2>/dev/null)" ]; then
     say "link on$up, but no route to the world: no answer by DHCP, or a wrong static address"
-  elif ! getent hosts "$HUB_HOST" >/dev/null; then
+  elif ! getent ahosts "$HUB_HOST" >/dev/null; then
     say "the name of the hub, $HUB_HOST, is not known to the name server ($(sed -n 's/^nameserver //p' "$ROOT/etc/resolv.conf" 2>/dev/null | tr '\n' ' ')): give the card an address that this network can resolve"
   elif ! "$ROOT/opt/covey/runtime/bin/node" -e "require('net').connect($HUB_PORT,'$HUB_HOST',()=>process.exit(0)).on('error',()=>process.exit(1)).setTimeout(10000,()=>process.exit(1))"; then
     say "the hub at $HUB_HOST port $HUB_PORT does not answer: is it running, and reachable from this network?"
