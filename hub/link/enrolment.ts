@@ -216,6 +216,16 @@ export class Enrolment {
     return refusal(JOIN_REFUSAL.claimSpent, facts.name, `${user}; ${advice}`);
   }
 
+  /** Two machines were heard with the identity of one device. */
+  async twinFound(name: string): Promise<void> {
+    const { client, counters } = this.#options;
+    counters.add('twins');
+    const device = await orNotFound(client.resource<Device>(DEVICES).get(name));
+    if (device === undefined) return;
+    const message = `two machines take turns with the identity of ${name}: one of them has a copy of its card; flash a new card for each of them`;
+    this.#tell(device, 'CopiedCard', message);
+  }
+
   #tellOfReturn(before: Device, { board }: Asker): void {
     const old = before.status.board?.serial ?? before.spec.boardSerial;
     if (old === board.serial) {

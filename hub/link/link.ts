@@ -37,6 +37,7 @@ import { Sender } from './sender.js';
 import { type DeviceSession, SessionBook } from './session.js';
 import { HubStreams } from './streams.js';
 import type { HubTransport, ServingPair } from './transport.js';
+import { TwinWatch } from './twin-watch.js';
 
 /** The embedded broker. */
 export interface EmbeddedOptions {
@@ -192,6 +193,7 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
       forget: (device) => {
         presence.forget(device);
         leases.forget(device);
+        twins.forget(device);
       },
     }),
   );
@@ -227,9 +229,18 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
     boundTo: (serial) => devices.boundTo(serial),
     joined: async (device, replaces) => {
       if (replaces) leases.handedOver(device);
+      twins.forget(device);
       sessions.forget(device);
       await devices.joined(device);
     },
+  });
+  const twins = new TwinWatch((device) => {
+    enrolment.twinFound(device).catch((error: unknown) => {
+      logger.warn(
+        { err: error, device },
+        'a second machine with the identity of a device could not be told of',
+      );
+    });
   });
   stack.use(
     periodically({
@@ -250,6 +261,7 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
       heard: (session) => presence.heard(session.device),
       hello: (session, hello) => {
         session.hello = hello;
+        twins.heard(session.device, hello.bootId);
         session.claimedClass = hello.cadenceClass;
         nodes.helloSaid(session.device, session.epoch, hello);
         reports.helloSaid(session);
