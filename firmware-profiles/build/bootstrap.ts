@@ -20,10 +20,6 @@ const DPKG_OPTIONS = [
   'path-include=/usr/share/doc/*/copyright',
 ];
 
-/** The root is made with a merged /usr; the package that would merge one brings all of Perl. */
-const NO_USRMERGE = `printf 'Package: usrmerge\\nPin: release *\\nPin-Priority: -1\\n'`;
-const PREFERENCES = '"$1/etc/apt/preferences.d/no-usrmerge"';
-
 /** Fills `root`, which must not exist. */
 export async function bootstrap(
   recipe: Recipe,
@@ -42,7 +38,6 @@ export async function bootstrap(
       ...['--skip=essential/unlink', '--skip=download/empty'],
       `--setup-hook=mkdir -p "$1/var/cache/apt/archives" && mount --bind '${quoted(kept)}' "$1/var/cache/apt/archives"`,
       '--customize-hook=umount "$1/var/cache/apt/archives"',
-      ...[`--setup-hook=${NO_USRMERGE} >${PREFERENCES}`, `--customize-hook=rm ${PREFERENCES}`],
       ...[recipe.suite, root, archive.sources],
     ],
     {
