@@ -20,6 +20,7 @@ export interface CommandOptions {
 
 const TIMEOUT_MS = 5 * 60_000;
 const KEPT_LINES = 12;
+const MAX_LINE = 400;
 const MAX_OUTPUT_BYTES = 64 * 2 ** 20;
 /** Resolves to standard output. Throws BuildError, or the signal's reason. */
 export function runCommand(
@@ -59,7 +60,7 @@ export async function finished(child: ChildProcess, name: string, options: Comma
     });
     if (child.stderr !== null)
       createInterface({ input: child.stderr }).on('line', (line) => {
-        last.push(line);
+        last.push(line.slice(0, MAX_LINE));
         if (last.length > KEPT_LINES) last.shift();
         onLine?.(line);
       });

@@ -1,6 +1,8 @@
 /**
- * Runs the tests that need an arm64 kernel: `npm run test:device`. COVEY_BASE_IMAGE names the base image;
- * without it one is built. Without QEMU, or what building needs, the run is skipped with the reason. The last line is `N passed, N failed, N skipped`.
+ * Runs the tests that need an arm64 kernel: `npm run test:device`. COVEY_BASE_IMAGE names the base image; without
+ * it one is built. `npm run test:device -- build` builds an image for a Raspberry Pi and starts that, which takes
+ * minutes of emulated installation scripts. Without QEMU, or what building needs, the run is skipped with the
+ * reason. The last line is `N passed, N failed, N skipped`.
  */
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
@@ -17,7 +19,8 @@ const reason = await whyNoLab();
 if (reason === undefined) {
   let passed = 0;
   let failed = 0;
-  const files = ['board', 'build'].map((name) =>
+  const names = process.argv.slice(2);
+  const files = (names.length === 0 ? ['board'] : names).map((name) =>
     fileURLToPath(new URL(`./${name}.device.js`, import.meta.url)),
   );
   const events = run({ files, concurrency: 1, timeout: LIMIT_MS });
