@@ -25,6 +25,7 @@ import { FLASH_OPTIONS, type FlashRequest, flashRequestFrom } from './flash/opti
 import { fetchPreloads } from './flash/preload.js';
 import { orderBatch, readBatch, textsOf } from './flash/read-batch.js';
 import { once, Stock } from './flash/stock.js';
+import { lockTarget } from './flash/target-lock.js';
 import { askHidden, wifiKeys } from './flash/wifi-keys.js';
 import { profileNamed } from './known-profiles.js';
 
@@ -82,16 +83,19 @@ class FlashRun {
       order,
       to: request.to.replaceAll('{name}', order.settings.name),
     }));
-    const state = request.batch === undefined ? undefined : await this.#batchState();
+    const directory = resolve(request.state ?? defaultStateDirectory(process.env));
+    const batch = request.batch === undefined ? undefined : BatchState.pathFor(request.to);
+    await using _batch = batch === undefined ? undefined : await lockTarget(directory, batch);
+    const state = batch === undefined ? undefined : await this.#batchState(batch);
     const open = state === undefined ? planned : await this.#unfinished(planned, state);
     if (open.length === 0) {
       say(`all ${planned.length} cards are finished`);
       return 0;
     }
-    const targets = new Map<string, Awaited<ReturnType<typeof checkTarget>>>();
     const { size, consent } = request;
     const sources = [request.image, request.payload, request.batch].filter((file) => file !== undefined);
-    for (const { to } of open) targets.set(to, await checkTarget({ path: to, size, consent, sources }));
+    const check = (path: string) => checkTarget({ path, size, consent, sources });
+    for (const { to } of open) await check(to);
     const preload = await fetchPreloads(request.preload, {
       cache: defaultCache(),
       credentials: hub.credentials,
@@ -102,14 +106,15 @@ class FlashRun {
     await using work = await WorkDirectory.create(request.work);
     const stock = new Stock({ request, work, progress: this.#progress(), say, signal: this.#signal });
     const claims = new KeptClaims({
-      directory: resolve(request.state ?? defaultStateDirectory(process.env)),
+      directory,
       tokens: hub.tokens,
       lifetimeMs: request.claimLifetimeMs,
       clock: systemClock,
     });
     const make = async ({ order, to }: Planned): Promise<void> => {
-      const target = targets.get(to);
-      if (target === undefined) throw new Error(`${to} was not checked`);
+      await using _target = await lockTarget(directory, to);
+      // Again: what was there when all were checked may be another card by now.
+      const target = await check(to);
       const prefix = request.jobs > 1 ? `${order.settings.name}: ` : '';
       const made = await makeCard({
         order,
@@ -200,8 +205,7 @@ class FlashRun {
     );
   }
 
-  async #batchState(): Promise<BatchState> {
-    const path = BatchState.pathFor(this.#request.to);
+  async #batchState(path: string): Promise<BatchState> {
     await mkdir(dirname(path), { recursive: true });
     return BatchState.open(path);
   }
@@ -220,8 +224,9 @@ class FlashRun {
 
   /** What of the request makes a card another one. Not the payload: a newer agent makes no finished card wrong. */
   #digestOf({ profile, settings }: CardOrder): string {
-    const { image, preload, size } = this.#request;
-    return orderDigest([settings, profile.spec, image === undefined ? null : resolve(image), preload, size]);
+    const { image, preload, size, suite } = this.#request;
+    const from = image === undefined ? null : resolve(image);
+    return orderDigest([settings, profile.spec, from, preload, size, suite]);
   }
 
   #progress(prefix = ''): ProgressLine | typeof noProgress {

@@ -129,6 +129,10 @@ export function flashRequestFrom(args: Arguments): FlashRequest {
       throw new UsageError('--name and --batch exclude each other: the names are in the CSV');
     if (!to.includes('{name}'))
       throw new UsageError(`--to ${to}: with --batch it must contain {name}, such as 'out/{name}.img'`);
+    if (args.text('static-ip') !== undefined)
+      throw new UsageError(
+        '--static-ip is for one card: in a batch every card has its own, in the column address',
+      );
   }
   if (build === (image !== undefined))
     throw new UsageError(

@@ -40,7 +40,7 @@ export function textsOf(row: CardRow, common: CardTexts): CardTexts {
     labels: [...common.labels, ...list('labels')],
     wifi: text('wifi') ?? common.wifi,
     wifiCountry: text('wifi-country') ?? common.wifiCountry,
-    address: text('address') ?? common.address,
+    address: text('address'),
     gateway: text('gateway') ?? common.gateway,
     dns: dns.length > 0 ? dns : common.dns,
     sshKeys: [...common.sshKeys, ...list('ssh-key')],

@@ -132,6 +132,7 @@ test('wrong usage ends with 2, and says what is missing', { skip }, async () => 
     [['--to', 'x.img', '--profile', 'raspberry-pi-4'], /--name is needed/],
     [['--to', 'x.img', '--batch', 'x.csv'], /must contain \{name\}/],
     [['--to', 'x.img', '--batch', 'x.csv', '--name', 'x'], /--name and --batch exclude each other/],
+    [['--to', '{name}', '--batch', 'x.csv', '--static-ip', '1.2.3.4/24'], /in the column address/],
     [['--to', 'x', '--name', 'x', '--profile', 'p', '--build'], /--image and --build exclude each other/],
     [
       ['--to', 'x', '--name', 'x', '--profile', 'p', '--size', 'big'],
