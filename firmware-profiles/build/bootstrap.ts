@@ -20,14 +20,6 @@ const DPKG_OPTIONS = [
   'path-include=/usr/share/doc/*/copyright',
 ];
 
-<<<<<<< Updated upstream
-=======
-/** The root is made with a merged /usr from the start; the package that would merge one brings all of Perl. */
-const MERGED_USR = '--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr';
-const NO_USRMERGE = `printf 'Package: usrmerge\\nPin: release *\\nPin-Priority: -1\\n'`;
-const PREFERENCES = '"$1/etc/apt/preferences.d/no-usrmerge"';
-
->>>>>>> Stashed changes
 /** Fills `root`, which must not exist. */
 export async function bootstrap(
   recipe: Recipe,
@@ -46,11 +38,6 @@ export async function bootstrap(
       ...['--skip=essential/unlink', '--skip=download/empty'],
       `--setup-hook=mkdir -p "$1/var/cache/apt/archives" && mount --bind '${quoted(kept)}' "$1/var/cache/apt/archives"`,
       '--customize-hook=umount "$1/var/cache/apt/archives"',
-<<<<<<< Updated upstream
-=======
-      MERGED_USR,
-      ...[`--setup-hook=${NO_USRMERGE} >${PREFERENCES}`, `--customize-hook=rm ${PREFERENCES}`],
->>>>>>> Stashed changes
       ...[recipe.suite, root, archive.sources],
     ],
     {
