@@ -40,9 +40,10 @@ export const devicesCommand: Command = {
   usage: '[--data DIR] [list | approve NAME | replace NAME | reboot NAME | revoke NAME | remove NAME]',
   options: { data: dataOption },
   async run(args, { out }) {
-    const [verb = 'list', name] = args.positionals;
-    const action = ACTIONS[verb];
-    if (verb !== 'list' && (action === undefined || name === undefined)) {
+    const [verb = 'list', name, ...rest] = args.positionals;
+    const action = Object.hasOwn(ACTIONS, verb) ? ACTIONS[verb] : undefined;
+    const complete = verb === 'list' ? name === undefined : action !== undefined && name !== undefined;
+    if (!complete || rest.length > 0) {
       const verbs = Object.keys(ACTIONS).map((known) => `${known} NAME`);
       throw new UsageError(`expected list, ${verbs.join(', ')}, not "${args.positionals.join(' ')}"`);
     }

@@ -25,7 +25,8 @@ export const tokenCommand: Command = {
     description: { type: 'string', value: 'TEXT', help: 'shown in the list' },
   },
   async run(args, output) {
-    const [action, id] = args.positionals;
+    const [action, id, ...rest] = args.positionals;
+    if (rest.length > 0 || (id !== undefined && action !== 'revoke')) throw wrongUse(args);
     const tokens = async () => joinTokens(await readCredentials(dataDirectory(args)));
     if (action === 'create') {
       const request = newToken(args);
@@ -38,9 +39,13 @@ export const tokenCommand: Command = {
       output.err(found ? `token ${id} withdrawn\n` : `there is no token ${id}\n`);
       return found ? 0 : 1;
     }
-    throw new UsageError(`expected create, list or revoke ID, not "${args.positionals.join(' ')}"`);
+    throw wrongUse(args);
   },
 };
+
+function wrongUse({ positionals }: Arguments): UsageError {
+  return new UsageError(`expected create, list or revoke ID, not "${positionals.join(' ')}"`);
+}
 
 /** Join tokens through a running hub's API. */
 export function joinTokens(credentials: Credentials): JoinTokens {
