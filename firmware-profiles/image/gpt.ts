@@ -4,6 +4,8 @@ import { CardError } from '../card-error.js';
 import { type Partition, type ReadAt, SECTOR_BYTES } from './partition.js';
 
 const SIGNATURE = 'EFI PART';
+/** Of some flash built into boards (UFS), for which there are images of their own. */
+const LARGE_SECTOR_BYTES = 4096;
 const MIN_HEADER_BYTES = 92;
 const MIN_ENTRY_BYTES = 128;
 const MAX_ENTRIES_BYTES = 2 ** 20;
@@ -14,6 +16,11 @@ export async function readGpt(read: ReadAt, imageBytes: number, name: string): P
   const damaged = (what: string) =>
     new CardError(`${name}: ${what}: the image is damaged; download it again`);
   if (header.length < SECTOR_BYTES || header.toString('latin1', 0, 8) !== SIGNATURE) {
+    if ((await read(LARGE_SECTOR_BYTES, 8)).toString('latin1') === SIGNATURE) {
+      throw new CardError(
+        `${name} is made for disks with sectors of ${LARGE_SECTOR_BYTES} bytes, cards have ${SECTOR_BYTES}: take the image for SD cards or USB`,
+      );
+    }
     throw damaged('its MBR promises a GPT, but there is none');
   }
   const headerBytes = header.readUInt32LE(12);

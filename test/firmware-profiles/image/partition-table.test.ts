@@ -90,6 +90,17 @@ test('a GPT with one wrong bit is refused, as is one without its backup', { skip
   await assert.rejects(read(copy), /disk\.img is truncated: its backup partition table/);
 });
 
+test('a GPT for disks with large sectors is told apart from a damaged one', { skip }, async (t) => {
+  const path = await made(t, TABLES['GPT'] ?? '');
+  const handle = await open(path, 'r+');
+  const header = Buffer.alloc(512);
+  await handle.read(header, 0, 512, 512);
+  await handle.write(Buffer.alloc(512), 0, 512, 512);
+  await handle.write(header, 0, 512, 4096);
+  await handle.close();
+  await assert.rejects(read(path), /disk\.img is made for disks with sectors of 4096 bytes, cards have 512/);
+});
+
 test('an MBR whose partitions overlap, or that has none, is refused', { skip }, async (t) => {
   const path = await made(t, 'label: dos\nstart=2048,size=4096\nstart=8192,size=4096\n');
   const handle = await open(path, 'r+');
