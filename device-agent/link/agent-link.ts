@@ -16,7 +16,7 @@ import {
 } from '#protocol/link/device-codec.js';
 import type { Envelope } from '#protocol/link/envelope.js';
 import { FreshnessGate } from '#protocol/link/freshness.js';
-import { type CadenceClass, RESTART_LEASE_MS } from '#protocol/link/lease-policy.js';
+import type { CadenceClass } from '#protocol/link/lease-policy.js';
 import type { NodeReport } from '#protocol/link/node-report.js';
 import type { PodReport } from '#protocol/link/report.js';
 import type { Telemetry } from '#protocol/link/telemetry.js';
@@ -38,6 +38,7 @@ import { MonotonicLease } from './lease-holder.js';
 import type { AgentCommand, HelloFacts, Link } from './link.js';
 import type { Outbox } from './outbox.js';
 import { Renewer } from './renew.js';
+import { restartLease } from './restart-lease.js';
 import { StreamMux } from './stream-mux.js';
 
 export interface AgentLinkOptions {
@@ -66,9 +67,6 @@ const MAX_RECONNECT_MS: Readonly<Record<CadenceClass, number>> = {
   idle: 15_000,
   relaxed: 60_000,
 };
-
-/** A hub that knows nothing of restarts answers with a usual lease. */
-const RESTART_ANSWER_MS = 3_000;
 
 export class AgentLink implements Link {
   readonly lease: MonotonicLease;
@@ -206,20 +204,7 @@ export class AgentLink implements Link {
   }
 
   async announceRestart(): Promise<void> {
-    const { clock } = this.#options;
-    if (!this.#connected || !this.#beats.announceRestart()) return;
-    await new Promise<void>((resolve) => {
-      const done = () => {
-        granted[Symbol.dispose]();
-        timer.cancel();
-        resolve();
-      };
-      const timer = clock.setTimer(RESTART_ANSWER_MS, done);
-      const granted = this.lease.onGrant(() => {
-        // A usual grant may be on its way.
-        if (this.lease.remaining() > RESTART_LEASE_MS / 2) done();
-      });
-    });
+    if (this.#connected && this.#beats.announceRestart()) await restartLease(this.lease, this.#options.clock);
   }
 
   counters(): Readonly<Record<string, number>> {
