@@ -3,11 +3,8 @@
  * the agent uses. Every message that comes in passes decode → freshness → its part; whatever is wrong with it
  * is counted, and nothing is thrown past here.
  */
-import type { Clock } from '#protocol/lib/clock.js';
-import type { Logger } from '#protocol/lib/logger.js';
 import type { Assignment } from '#protocol/link/assignment.js';
 import type { Command } from '#protocol/link/command.js';
-import type { LinkCounters } from '#protocol/link/counters.js';
 import {
   decodeDownMessage,
   encodeMessage,
@@ -28,9 +25,9 @@ import {
   streamTopic,
   type UpKind,
 } from '#protocol/link/topics.js';
+import type { AgentLinkOptions } from './agent-link-options.js';
 import { Beats } from './beats.js';
 import { Connection, type Session } from './connection.js';
-import type { EpochCounter } from './epoch.js';
 import { type DeviceIdentity, saveIdentity } from './identity.js';
 import { Inbox } from './inbox.js';
 import { LateRenewal } from './late-renewal.js';
@@ -40,25 +37,6 @@ import type { Outbox } from './outbox.js';
 import { Renewer } from './renew.js';
 import { restartLease } from './restart-lease.js';
 import { StreamMux } from './stream-mux.js';
-
-export interface AgentLinkOptions {
-  readonly identity: DeviceIdentity;
-  readonly dataDir: string;
-  readonly bootId: string;
-  readonly hello: () => HelloFacts | Promise<HelloFacts>;
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly logger: Logger;
-  readonly counters: LinkCounters;
-  readonly epochs: EpochCounter;
-  /** The device has a new certificate, or learned another key. */
-  readonly identityReplaced: (identity: DeviceIdentity) => void;
-  /** The hub's time now, over a connection that its authority vouches for. */
-  readonly hubTimeHeard: (time: number) => void;
-  /** A connection to the broker was not made, and why. */
-  readonly connectFailed: (reason: string) => void;
-  readonly openOutbox: (send: (sequence: number, report: PodReport) => void) => Promise<Outbox>;
-}
 
 /** Longest delay between attempts to connect: a device that runs what must be failed over is back at once. */
 const MAX_RECONNECT_MS: Readonly<Record<CadenceClass, number>> = {
