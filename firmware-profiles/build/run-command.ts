@@ -40,14 +40,19 @@ export function runCommand(
   return finished(child, command, options);
 }
 
-/** Waits for a process that was started with its output piped. */
-export async function finished(child: ChildProcess, name: string, options: CommandOptions): Promise<string> {
+/** Waits for a process that was started with its output piped; `kill` ends it and what it started. */
+export async function finished(
+  child: ChildProcess,
+  name: string,
+  options: CommandOptions,
+  kill: () => void = () => child.kill('SIGKILL'),
+): Promise<string> {
   const { signal, timeoutMs = TIMEOUT_MS, onLine } = options;
   const last: string[] = [];
   const output: Buffer[] = [];
   let outputBytes = 0;
   let timedOut = false;
-  const stop = () => child.kill('SIGKILL');
+  const stop = () => kill();
   const timer = setTimeout(() => {
     timedOut = true;
     stop();

@@ -46,17 +46,28 @@ export async function runInSandbox(
   const child = spawn(
     'unshare',
     [
-      ...['--user', '--mount', '--pid', '--fork', '--kill-child', '--'],
+      ...['--user', '--mount', '--pid', '--fork', '--'],
       ...['sh', '-euc', ENTER, 'sh', registration, command, ...args],
     ],
     {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: programEnvironment(options.environment),
       cwd: options.directory ?? '/',
+      // A group of its own, to be ended with the first process of the namespace and so with all of it: a signal at
+      // the parent's death does not outlive the change of user.
+      detached: true,
     },
   );
   child.stdin.on('error', () => undefined);
-  const done = finished(child, command, options);
+  const kill = () => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    } catch (error) {
+      // It has ended by itself meanwhile.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  };
+  const done = finished(child, command, options, kill);
   // Whoever waits below gets the failure; a second, unheard rejection would end the process.
   done.catch(() => undefined);
   try {
@@ -72,7 +83,7 @@ export async function runInSandbox(
     try {
       await mapIds(child.pid);
     } catch (error) {
-      child.kill('SIGKILL');
+      kill();
       throw error;
     }
     child.stdin.end('go\n');
