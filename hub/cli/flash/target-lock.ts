@@ -3,7 +3,7 @@
  * lock is a file with the holder's process id, made whole by a link; that of a process which is gone is taken over.
  */
 import { createHash, randomUUID } from 'node:crypto';
-import { link, mkdir, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, realpath, rm, rmdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { isProcessAlive } from '#firmware-profiles/lib/process-alive.js';
 import { readFileIfPresent } from '../../lib/files.js';
@@ -40,15 +40,21 @@ function inUse(target: string, holder: string, file: string): CommandError {
   );
 }
 
-/** Moved aside first: what another process has put there meanwhile is put back. */
+/**
+ * One process at a time: between looking whose the lock is and removing it nobody else may do the same. One that dies
+ * right then leaves the lock to a person, whom the refusal tells which file to remove.
+ */
 async function takeAway(file: string, holder: string): Promise<void> {
-  const aside = `${file}.${randomUUID()}`;
-  if (!(await succeeds(rename(file, aside), 'ENOENT'))) return;
-  if ((await readFileIfPresent(aside)) !== holder) await succeeds(link(aside, file), 'EEXIST');
-  await rm(aside, { force: true });
+  const turn = `${file}.turn`;
+  if (!(await succeeds(mkdir(turn), 'EEXIST'))) return;
+  try {
+    if ((await readFileIfPresent(file)) === holder) await rm(file, { force: true });
+  } finally {
+    await rmdir(turn);
+  }
 }
 
-async function succeeds(work: Promise<void>, expected: string): Promise<boolean> {
+async function succeeds(work: Promise<unknown>, expected: string): Promise<boolean> {
   try {
     await work;
     return true;
