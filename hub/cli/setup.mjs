@@ -43,6 +43,8 @@ const DEVICE_TEST_PACKAGES = [
   { package: 'mtools', anyOf: ['mcopy'] },
   { package: 'zstd', anyOf: ['zstd'] },
   { package: 'e2fsprogs', anyOf: ['mke2fs'] },
+  // 1.20 in Debian 12, which all that the device tests use of kubectl works with.
+  { package: 'kubernetes-client', anyOf: ['kubectl'] },
   // Building a base image.
   { package: 'mmdebstrap', anyOf: ['mmdebstrap'] },
   { package: 'arch-test', anyOf: ['arch-test'] },
