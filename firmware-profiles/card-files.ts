@@ -3,7 +3,7 @@
  * card, which are rendered here so that the script on the board only has to put them in place.
  */
 import { fileURLToPath } from 'node:url';
-import { CARD_DIRECTORY, CARD_FILES } from './card-layout.js';
+import { CARD_DIRECTORY, CARD_FILES, NETWORK_CONFIG } from './card-layout.js';
 import { networkFiles, wirelessInterface } from './first-boot/network-files.js';
 import { cardReadme } from './first-boot/readme.js';
 import { shellAssignments } from './first-boot/shell-text.js';
@@ -36,6 +36,8 @@ export function cardFiles(input: CardFilesInput): readonly CardStep[] {
     content,
     mode,
   });
+  // cloud-init sets the network up by itself.
+  const seeded = profile.spec.boot.dialect === 'cloud-init';
   const below = (folder: string, files: Readonly<Record<string, string>>) =>
     Object.entries(files).map(([path, text]) => write(`${folder}/${path}`, { text }, 0o600));
   return [
@@ -46,14 +48,15 @@ export function cardFiles(input: CardFilesInput): readonly CardStep[] {
         NAME: settings.name,
         PROFILE: profile.metadata.name,
         WIFI: settings.wifi === undefined ? '' : wirelessInterface(settings),
+        // What else on the card has the key of the Wi-Fi in it.
+        SEED_NETWORK: seeded && settings.wifi !== undefined ? NETWORK_CONFIG : '',
       }),
     }),
     write(CARD_FILES.authority, { text: settings.hub.ca }),
     write(CARD_FILES.firstBoot, { file: scriptPath('first-boot.sh') }, 0o755),
     write(CARD_FILES.common, { file: scriptPath('common.sh') }),
     ...below(CARD_FILES.files, systemFiles(profile, settings, directory)),
-    // cloud-init sets the network up by itself.
-    ...(profile.spec.boot.dialect === 'cloud-init' ? [] : below(CARD_FILES.network, networkFiles(settings))),
+    ...(seeded ? [] : below(CARD_FILES.network, networkFiles(settings))),
     ...(settings.sshKeys.length === 0
       ? []
       : [write('authorized_keys', { text: settings.sshKeys.map((key) => `${key}\n`).join('') })]),

@@ -23,5 +23,8 @@ export const CARD_FILES = {
   log: 'log.txt',
 } as const;
 
+/** Beside `covey/`, where cloud-init sets the network up: it reads it at its first start. */
+export const NETWORK_CONFIG = 'network-config';
+
 /** Exists once first boot is through; names the card that it was done for. */
 export const FIRST_BOOT_DONE = '/var/lib/covey/first-boot/done';

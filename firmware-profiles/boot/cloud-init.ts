@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { stringify } from 'yaml';
 import { CardError } from '../card-error.js';
-import { CARD_DIRECTORY, FIRST_BOOT_DONE } from '../card-layout.js';
+import { CARD_DIRECTORY, FIRST_BOOT_DONE, NETWORK_CONFIG } from '../card-layout.js';
 import { FIRST_BOOT_UNIT, firstBootUnit } from '../first-boot/first-boot-unit.js';
 import { netplan } from '../first-boot/netplan.js';
 import type { CardSettings } from '../settings.js';
@@ -38,7 +38,7 @@ export const cloudInit: BootDialect = {
     );
     return [
       write(`${CARD_DIRECTORY}/${FIRST_BOOT_UNIT}`, firstBootUnit(directory)),
-      ...(network === undefined ? [] : [write('network-config', stringify(network))]),
+      ...(network === undefined ? [] : [write(NETWORK_CONFIG, stringify(network))]),
       write('meta-data', metaData(settings)),
       ...labelSteps(seedLabel, boot.label, root?.files),
       write('user-data', userData),

@@ -324,6 +324,24 @@ wipe() {
   rm -f "$1"
 }
 
+# cloud-init has made the system's own network settings of network-config before it started this, and does so once for a
+# card. The key of the Wi-Fi is needed there no more; cloud-init is told first to leave the settings as they are.
+settle_network_config() {
+  if [ -z "$SEED_NETWORK" ] || [ ! -f "$BOOT/$SEED_NETWORK" ]; then return 0; fi
+  key=$(sed -n 's/.*password:[^0-9a-f]*\([0-9a-f]\{64\}\).*/\1/p' "$BOOT/$SEED_NETWORK")
+  if [ -n "$key" ] && ! printf '%s\n' "$key" | grep -r -q -F -f - "$ROOT/etc/netplan" "$ROOT/etc/NetworkManager" \
+    "$ROOT/etc/network" "$ROOT/etc/wpa_supplicant" "$ROOT/etc/systemd/network" 2>/dev/null; then
+    say 'Wi-Fi was asked for, but the cloud-init of this image has not set it up: only a cable will do'
+  fi
+  echo 'network: {config: disabled}' | put /etc/cloud/cloud.cfg.d/99-disable-network-config.cfg 644 ||
+    fail 'the network settings could not be fixed'
+  # What cloud-init has written as well.
+  sync
+  wipe "$BOOT/$SEED_NETWORK"
+  flush "$BOOT"
+  say 'the key of the Wi-Fi was removed from the card'
+}
+
 # The claim goes to where only root reads it, then off the card: whoever copies the card later has no claim.
 move_claim() {
   if [ -f "$CARD/claim" ] && grep -q -x '[a-z0-9]*\.[A-Za-z0-9]*' "$CARD/claim" 2>/dev/null; then
@@ -355,7 +373,7 @@ reset_machine_id() {
 
 recover_command_line
 [ -f "$CARD/card.env" ] || fail 'covey/card.env is missing; write the card again'
-NAME='' PROFILE='' WIFI=''
+NAME='' PROFILE='' WIFI='' SEED_NETWORK=''
 # What flashing wrote, quoted.
 # shellcheck source=/dev/null
 . "$CARD/card.env"
@@ -381,6 +399,7 @@ set_noatime
 skip_questions
 set_services
 reset_machine_id
+settle_network_config
 move_claim
 printf '%s\n' "$NAME" | put "$STATE/done" 644 || fail 'the root file system cannot be written'
 rm -f "$CARD/failures" "$ROOT$STATE/dpkg.log"

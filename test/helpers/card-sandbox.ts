@@ -113,6 +113,8 @@ export class CardSandbox {
       preload: [],
     });
     for (const step of steps) {
+      // A directory has none.
+      if (step.kind === 'label') continue;
       if (step.kind !== 'write') throw new Error(`a step of kind ${step.kind} has no place here`);
       const path = join(sandbox.boot, step.path);
       mkdirSync(dirname(path), { recursive: true });

@@ -153,4 +153,43 @@ describe('first boot', () => {
     assert.ok(own.read('boot/covey/log.txt').length < 40_000);
     assert.match(own.read('boot/covey/log.txt'), /done; the board restarts/);
   });
+
+  for (const tools of TOOLS) {
+    test(`${tools} tools, cloud-init: the key of the Wi-Fi leaves the card, the network stays`, async () => {
+      const profile = (await loadProfiles()).find(({ metadata }) => metadata.name === 'generic-arm64');
+      assert.ok(profile);
+      const settings = { ...SETTINGS, profile: 'generic-arm64' };
+      const card = await CardSandbox.create(join(directory, `seeded-${tools}`), profile, settings);
+      const config = card.read('boot/network-config');
+      assert.ok(config.includes('ab'.repeat(32)));
+      const boot = async (name: string, options: { cutAt?: number } = {}) => {
+        const own = card.copy(join(directory, `${name}-${tools}`));
+        const { code, programs } = await own.firstBoot(tools, options);
+        return { own, code, programs };
+      };
+      const without = await boot('not-taken');
+      assert.match(without.own.read('boot/covey/log.txt'), /the cloud-init of this image has not set it up/);
+      const netplan = 'root/etc/netplan/50-cloud-init.yaml';
+      card.write(netplan, config);
+      const { own, code, programs } = await boot('taken');
+      assert.equal(code, 0);
+      assert.equal(own.exists('boot/network-config'), false);
+      assert.equal(own.read(netplan), config);
+      assert.equal(
+        own.read('root/etc/cloud/cloud.cfg.d/99-disable-network-config.cfg'),
+        'network: {config: disabled}\n',
+      );
+      const log = own.read('boot/covey/log.txt');
+      assert.match(log, /the key of the Wi-Fi was removed from the card/);
+      assert.doesNotMatch(log, /only a cable/);
+      // Around the end, where the key is wiped.
+      for (let cutAt = programs - 60; cutAt < programs; cutAt += 6) {
+        const { own: cut } = await boot('cut', { cutAt });
+        if (!cut.exists('boot/network-config'))
+          assert.ok(cut.exists('root/etc/cloud/cloud.cfg.d/99-disable-network-config.cfg'));
+        assert.equal((await cut.firstBoot(tools)).code, 0);
+        assert.deepEqual(cut.tree(), own.tree(), `cut before program ${cutAt}`);
+      }
+    });
+  }
 });
