@@ -38,6 +38,8 @@ export interface FlashOptions {
   readonly time: number;
   readonly progress: Progress;
   readonly notice: (text: string) => void;
+  /** Called before the first write to the target. */
+  readonly begun?: (() => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -53,7 +55,7 @@ export async function checkCard(
 
 /** Rejects with a CardError; an unfinished target says that it is unfinished. */
 export async function flashCard(options: FlashOptions): Promise<WrittenCard> {
-  const { prepared, settings, payload, preload, target, time, progress, notice, signal } = options;
+  const { prepared, settings, payload, preload, target, time, progress, notice, begun, signal } = options;
   const { base, partitions, profile, facts } = prepared;
   await target.requireSpace(base.bytes);
   const steps = planCard({ profile, settings, facts, payload, preload });
@@ -70,6 +72,8 @@ export async function flashCard(options: FlashOptions): Promise<WrittenCard> {
     card: `${settings.name}/${claimId}`,
     progress,
     notice,
+    mustBeFinished: target.mustBeFinished,
+    begun,
     signal,
   });
 }

@@ -11,7 +11,7 @@ import type { DiskFacts, DiskProbe } from './disk-facts.js';
 import { type Consent, judgeDisk } from './judge-disk.js';
 import { linuxDisk } from './linux-disks.js';
 import { macDisk } from './mac-disks.js';
-import type { Target } from './target.js';
+import { noUnfinishedCard, type Target } from './target.js';
 import { HEAD_BYTES, isMarked } from './unfinished-mark.js';
 
 export interface TargetOptions {
@@ -21,12 +21,16 @@ export interface TargetOptions {
   readonly consent: Consent;
   /** Files that the card is made of: never overwritten, under whatever name. */
   readonly sources?: readonly string[];
+  /** A file may hold the whole card, of a run that was cut off after its last write. */
+  readonly mayBeFinished?: boolean | undefined;
   readonly probe?: DiskProbe;
 }
 
 /** A target that was checked and not touched yet. */
 export interface CheckedTarget {
   readonly path: string;
+  /** It is a whole card or somebody's file: to be compared, and not to be written to. */
+  readonly mustBeFinished: boolean;
   /** Opens it for a card of `bytes`; this is where a file is made. */
   open(bytes: number): Promise<Target>;
   /** Throws a CardError when a card of `bytes` does not fit. */
@@ -56,6 +60,7 @@ async function checkedDisk({
   judgeDisk({ ...disk, path }, consent);
   return {
     path,
+    mustBeFinished: false,
     requireSpace: async (bytes) => requireDiskSpace(disk, path, bytes),
     open: () => DirectFile.openDevice({ path: disk.device, bytes: disk.bytes, shared: disk.uses.length > 0 }),
   };
@@ -70,7 +75,7 @@ function requireDiskSpace(disk: DiskFacts, path: string, bytes: number): void {
 }
 
 async function checkedFile(
-  { path, size, consent, sources = [] }: TargetOptions,
+  { path, size, consent, sources = [], mayBeFinished = false }: TargetOptions,
   exists: boolean,
 ): Promise<CheckedTarget> {
   for (const source of exists ? sources : []) {
@@ -78,12 +83,12 @@ async function checkedFile(
       throw new CardError(`${path} is what the card is made of (${source}): write to another file`);
   }
   const unfinished = exists && (await isUnfinished(path));
-  if (exists && !unfinished && !consent.force) {
-    throw new CardError(`${path} exists and is no unfinished card: remove it, or overwrite it with --force`);
-  }
+  const mustBeFinished = exists && !unfinished && !consent.force;
+  if (mustBeFinished && !mayBeFinished) throw noUnfinishedCard(path);
   const sizeFor = (bytes: number) => alignedSize(Math.max(bytes, size ?? 0));
   return {
     path,
+    mustBeFinished,
     async requireSpace(bytes) {
       if (size !== undefined && size < bytes) {
         throw new CardError(
@@ -98,7 +103,11 @@ async function checkedFile(
       if (bavail * bsize === 0)
         throw new CardError(`no space left in ${directory}: free some, or write elsewhere`);
     },
-    open: (bytes) => DirectFile.openFile(path, sizeFor(bytes), unfinished),
+    async open(bytes) {
+      // Opening gives it its size.
+      if (mustBeFinished && (await stat(path)).size !== sizeFor(bytes)) throw noUnfinishedCard(path);
+      return DirectFile.openFile(path, sizeFor(bytes), unfinished || mustBeFinished);
+    },
   };
 }
 

@@ -1,5 +1,7 @@
 /** What a card is written to. Positions and lengths are multiples of TARGET_ALIGNMENT, buffers page-aligned. */
 
+import { CardError } from '../card-error.js';
+
 /** Fits every disk: sectors are 512 or 4096 bytes. */
 export const TARGET_ALIGNMENT = 4096;
 
@@ -14,4 +16,9 @@ export interface Target extends AsyncDisposable {
   read(buffer: Buffer, position: number): Promise<void>;
   /** Resolves when everything written is on the medium. */
   sync(): Promise<void>;
+}
+
+/** The target is a file of somebody's. */
+export function noUnfinishedCard(path: string): CardError {
+  return new CardError(`${path} exists and is no unfinished card: remove it, or overwrite it with --force`);
 }

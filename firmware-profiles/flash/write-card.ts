@@ -2,7 +2,8 @@
  * Writes a card and verifies all of it. In this order: the unfinished mark; the content in windows, each synced,
  * read back and compared before the mark says so; last the real first sectors. A cut at any moment leaves the mark
  * or the finished card, and the same call again goes on from the last verified window after looking whether what is
- * before it is still there. A mark of another card or image is told and overwritten.
+ * before it is still there. A mark of another card or image is told and overwritten. A target that is said to be
+ * finished is compared as a whole and never written to.
  */
 import { createHash, type Hash } from 'node:crypto';
 import { CardError } from '../card-error.js';
@@ -11,7 +12,7 @@ import type { Progress } from '../lib/progress.js';
 import { alignedBlocks, BLOCK_BYTES } from './aligned-memory.js';
 import type { CardSource } from './card-source.js';
 import { alignedSize } from './direct-file.js';
-import type { Target } from './target.js';
+import { noUnfinishedCard, type Target } from './target.js';
 import { HEAD_BYTES, isMarked, readMark, writeMark } from './unfinished-mark.js';
 
 /** Blocks between two marks: a cut loses at most so much work. */
@@ -28,6 +29,10 @@ export interface WriteCardOptions {
   readonly progress: Progress;
   /** For people: that a run is continued, or something else is overwritten. */
   readonly notice: (text: string) => void;
+  /** The target must hold the whole card already: an earlier run was cut off after its last write. */
+  readonly mustBeFinished?: boolean | undefined;
+  /** Called before the first write. */
+  readonly begun?: (() => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -67,6 +72,7 @@ class CardWriter {
 
   async run(): Promise<WrittenCard> {
     const { source, target, progress } = this.#options;
+    if (this.#options.mustBeFinished === true) return this.#verifyFinished();
     await source.read(this.#head, 0);
     const claimed = await this.#begin();
     progress.begin(`writing and checking ${target.path}`, this.#bytes);
@@ -77,11 +83,32 @@ class CardWriter {
     return { bytes: source.bytes, sha256: this.#digest.digest('hex'), resumed };
   }
 
+  async #verifyFinished(): Promise<WrittenCard> {
+    const { source, target, progress, notice, signal } = this.#options;
+    const [expected = this.#head] = this.#window;
+    progress.begin(`checking ${target.path}`, this.#bytes);
+    for (let position = 0; position < this.#bytes; ) {
+      signal?.throwIfAborted();
+      const block = expected.subarray(0, this.#lengthAt(position));
+      await source.read(block, position);
+      const found = this.#readBack.subarray(0, block.length);
+      await target.read(found, position);
+      if (!found.equals(block)) throw noUnfinishedCard(target.path);
+      this.#digest.update(this.#asFinished(block, position));
+      position += block.length;
+      progress.advance(position);
+    }
+    progress.end();
+    notice(`${target.path} was finished by an earlier run`);
+    return { bytes: source.bytes, sha256: this.#digest.digest('hex'), resumed: this.#bytes };
+  }
+
   /** Leaves a mark on the target; resolves with the position that an earlier run of this card has reached. */
   async #begin(): Promise<number> {
     const { source, target, card, notice } = this.#options;
     const head = this.#readBack.subarray(0, HEAD_BYTES);
     await target.read(head, 0);
+    this.#options.begun?.();
     const mark = readMark(head);
     if (mark?.card === card && mark.image === source.identity && mark.bytes === this.#bytes) {
       notice(

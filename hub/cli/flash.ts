@@ -87,15 +87,24 @@ class FlashRun {
     const batch = request.batch === undefined ? undefined : BatchState.pathFor(request.to);
     await using _batch = batch === undefined ? undefined : await lockTarget(directory, batch);
     const state = batch === undefined ? undefined : await this.#batchState(batch);
-    const open = state === undefined ? planned : await this.#unfinished(planned, state);
+    const claims = new KeptClaims({
+      directory,
+      tokens: hub.tokens,
+      lifetimeMs: request.claimLifetimeMs,
+      clock: systemClock,
+    });
+    const open = state === undefined ? planned : await this.#unfinished(planned, state, claims);
     if (open.length === 0) {
       say(`all ${planned.length} cards are finished`);
       return 0;
     }
     const { size, consent } = request;
     const sources = [request.image, request.payload, request.batch].filter((file) => file !== undefined);
-    const check = (path: string) => checkTarget({ path, size, consent, sources });
-    for (const { to } of open) await check(to);
+    const check = async ({ order: { settings }, to }: Planned) => {
+      const mayBeFinished = (await claims.kept(settings.name, resolve(to), settings.hub.url)) !== undefined;
+      return checkTarget({ path: to, size, consent, sources, mayBeFinished });
+    };
+    for (const card of open) await check(card);
     const preload = await fetchPreloads(request.preload, {
       cache: defaultCache(),
       credentials: hub.credentials,
@@ -105,16 +114,11 @@ class FlashRun {
     });
     await using work = await WorkDirectory.create(request.work);
     const stock = new Stock({ request, work, progress: this.#progress(), say, signal: this.#signal });
-    const claims = new KeptClaims({
-      directory,
-      tokens: hub.tokens,
-      lifetimeMs: request.claimLifetimeMs,
-      clock: systemClock,
-    });
-    const make = async ({ order, to }: Planned): Promise<void> => {
+    const make = async (card: Planned): Promise<void> => {
+      const { order, to } = card;
       await using _target = await lockTarget(directory, to);
       // Again: what was there when all were checked may be another card by now.
-      const target = await check(to);
+      const target = await check(card);
       const prefix = request.jobs > 1 ? `${order.settings.name}: ` : '';
       const made = await makeCard({
         order,
@@ -124,15 +128,16 @@ class FlashRun {
         preload,
         work,
         progress: this.#progress(prefix),
+        record: async ({ sha256, bytes }) =>
+          state?.finish(order.settings.name, {
+            to: resolve(to),
+            order: this.#digestOf(order),
+            sha256,
+            bytes,
+            finished: new Date(systemClock.now()).toISOString(),
+          }),
         say: (line) => say(`${prefix}${line}`),
         signal: this.#signal,
-      });
-      await state?.finish(order.settings.name, {
-        to: resolve(to),
-        order: this.#digestOf(order),
-        sha256: made.sha256,
-        bytes: made.bytes,
-        finished: new Date(systemClock.now()).toISOString(),
       });
       this.#output.out(summary(order, to, made));
     };
@@ -210,13 +215,21 @@ class FlashRun {
     return BatchState.open(path);
   }
 
-  async #unfinished(planned: readonly Planned[], state: BatchState): Promise<readonly Planned[]> {
+  async #unfinished(
+    planned: readonly Planned[],
+    state: BatchState,
+    claims: KeptClaims,
+  ): Promise<readonly Planned[]> {
     const open: Planned[] = [];
     for (const card of planned) {
       const { order, to } = card;
       const done = await state.isFinished(order.settings.name, resolve(to), this.#digestOf(order));
-      if (done) this.#output.err(`${order.settings.name}: ${to} is finished\n`);
-      else open.push(card);
+      if (!done) {
+        open.push(card);
+        continue;
+      }
+      this.#output.err(`${order.settings.name}: ${to} is finished\n`);
+      await claims.forget(order.settings, resolve(to), order.settings.hub.url);
     }
     for (const { to } of open) await mkdir(dirname(to), { recursive: true });
     return open;

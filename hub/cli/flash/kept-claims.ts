@@ -46,6 +46,11 @@ export class KeptClaims {
     this.#options = options;
   }
 
+  /** The claim of a card that is not known to be finished. */
+  kept(name: string, target: string, hub: string): Promise<KeptClaim | undefined> {
+    return readClaim(this.#path(name, target, hub));
+  }
+
   /** The claim of an unfinished card, or a new one; it is on disk before it is on a card. */
   async obtain(name: string, target: string, hub: string): Promise<KeptClaim> {
     const { tokens, clock, lifetimeMs, directory } = this.#options;
@@ -57,7 +62,7 @@ export class KeptClaims {
     const { token, id, expires } = await createClaim(tokens, {
       device: name,
       lifetimeMs,
-      description: `card of ${name}`,
+      description: descriptionFor(name),
     });
     const claim: KeptClaim = { name, token, id, expires, created: clock.now() };
     try {
@@ -70,8 +75,19 @@ export class KeptClaims {
     return claim;
   }
 
+  /** A device's card takes the place of those before: resolves with the claims of others that were good still. */
+  async withdrawOlder({ name, id: own }: KeptClaim): Promise<readonly string[]> {
+    const { tokens } = this.#options;
+    const older = (await tokens.list()).filter(
+      ({ id, device, usesLeft, description }) =>
+        id !== own && device === name && usesLeft === 1 && description === descriptionFor(name),
+    );
+    for (const { id } of older) await tokens.revoke(id);
+    return older.map(({ id }) => id);
+  }
+
   /** The card is finished: its claim is its own affair now. */
-  async forget(claim: KeptClaim, target: string, hub: string): Promise<void> {
+  async forget(claim: Pick<KeptClaim, 'name'>, target: string, hub: string): Promise<void> {
     await rm(this.#path(claim.name, target, hub), { force: true });
   }
 
@@ -88,6 +104,11 @@ export class KeptClaims {
       .slice(0, 32);
     return join(this.#options.directory, `${key}.json`);
   }
+}
+
+/** Tells claims of cards from tokens that a person has made. */
+function descriptionFor(name: string): string {
+  return `card of ${name}`;
 }
 
 /** What cannot be read is as good as none. */

@@ -1,6 +1,7 @@
 /**
- * One card with its claim: the claim is made when everything else is known to be possible, goes with the card if it
- * is finished, stays for the next run if this one is interrupted, and is withdrawn if there will be no card.
+ * One card with its claim: the claim is made when everything else is known to be possible, goes with the card once
+ * that is on record as finished, stays for the next run if this one was interrupted or failed after its first write,
+ * and is withdrawn if there is no card.
  */
 import { resolve } from 'node:path';
 import { checkCard, type FlashOptions, flashCard } from '#firmware-profiles/flash/flash-card.js';
@@ -22,6 +23,8 @@ export interface MakeCardOptions {
   readonly preload: PlanInput['preload'];
   readonly work: WorkDirectory;
   readonly progress: Progress;
+  /** Puts on record that the card is finished, durably. */
+  readonly record: (made: MadeCard) => Promise<void>;
   readonly say: (line: string) => void;
   readonly signal: AbortSignal;
 }
@@ -31,26 +34,38 @@ export interface MadeCard extends WrittenCard {
 }
 
 export async function makeCard(options: MakeCardOptions): Promise<MadeCard> {
-  const { order, target, claims, say, signal } = options;
+  const { order, target, claims, record, say, signal } = options;
   const { name, hub } = order.settings;
   const parts = await partsOf(options);
   await checkCard({ ...parts, settings: { ...order.settings, claim: NO_CLAIM } });
   signal.throwIfAborted();
   const path = resolve(target.path);
+  const before = await claims.kept(name, path, hub.url);
   const claim = await claims.obtain(name, path, hub.url);
+  // The claim is that of what may be on the target.
+  let begun = before?.id === claim.id;
   try {
     const written = await flashCard({
       ...parts,
       settings: { ...order.settings, claim: claim.token },
       time: Math.floor(claim.created / 1000),
+      begun: () => {
+        begun = true;
+      },
     });
+    const made = { ...written, claim };
+    // In this order: a power cut in between is made good by the next run.
+    await record(made);
+    for (const id of await claims.withdrawOlder(claim))
+      say(`the older claim ${id} of ${name} is withdrawn: a card that carries it lets nothing join`);
     await claims.forget(claim, path, hub.url);
-    return { ...written, claim };
+    return made;
   } catch (error) {
     if (signal.aborted)
       throw new CommandError(
         `stopped; ${target.path} is unfinished: run the same command again to finish it`,
       );
+    if (begun) throw error;
     await claims
       .withdraw(claim, path, hub.url)
       .catch((why: Error) =>

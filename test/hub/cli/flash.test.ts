@@ -4,10 +4,9 @@
  * command.
  */
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises';
-import { hostname, tmpdir } from 'node:os';
+import { execFileSync } from 'node:child_process';
+import { copyFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { wifiKey } from '#firmware-profiles/wifi-key.js';
@@ -17,67 +16,38 @@ import { flashRequestFrom } from '#hub/cli/flash/options.js';
 import { flashCommand } from '#hub/cli/flash.js';
 import { pushImage } from '#hub/images/push.js';
 import { buildTinyImage } from '#hub/images/tiny-image.js';
-import { COVEY, CoveyService, covey } from '#test/helpers/covey.js';
+import { CoveyService, covey } from '#test/helpers/covey.js';
 import { ROOT } from '#test/helpers/documents.js';
 import { eventually } from '#test/helpers/eventually.js';
+import {
+  ADVERTISED,
+  BOOT,
+  FlashStation,
+  interrupt,
+  LARGE,
+  PASSPHRASE,
+  startHub,
+} from '#test/helpers/flash-station.js';
 import { sha256Of, tool } from '#test/helpers/flashing.js';
 import { freePort } from '#test/helpers/fleet.js';
-import { type ImageSpec, PI_IMAGE, syntheticImage, whyNoImages } from '#test/helpers/synthetic-image.js';
+import { syntheticImage, whyNoImages } from '#test/helpers/synthetic-image.js';
 
 const skip = whyNoImages();
-const ADVERTISED = 'hub.example';
-const PASSPHRASE = 'correct horse battery';
-const BOOT = 4 * 2 ** 20;
 
-let directory = '';
-let hub: CoveyService | undefined;
-let port = 0;
-const path = (name: string) => join(directory, name);
+let station: FlashStation;
+const path = (name: string) => station.path(name);
+const argumentsFor = (more: readonly string[], image?: string) => station.argumentsFor(more, image);
+const flash = (...more: string[]) => station.flash(...more);
+const single = (name: string, ...more: string[]) => station.single(name, ...more);
+const onCard = (name: string, file: string) => station.onCard(name, file);
+const tokens = () => station.tokens();
 
 before(async () => {
-  if (skip !== undefined) return;
-  directory = await mkdtemp(join(tmpdir(), 'covey-flash-test-'));
-  port = await freePort();
-  hub = await startHub(path('hub'), port, ['--advertise', ADVERTISED]);
-  await writeFile(path('payload.json'), '{"agentVersion":"0.1.0","nodeVersion":"24.0.0","suite":"bookworm"}');
-  tool('tar', ['-C', directory, '-czf', path('payload.tar.gz'), 'payload.json']);
-  await writeFile(path('wifi'), `At home=${PASSPHRASE}\n`);
+  if (skip === undefined) station = await FlashStation.create();
 });
-
 after(async () => {
-  await hub?.stop();
-  if (directory !== '') await rm(directory, { recursive: true, force: true });
+  if (skip === undefined) await station[Symbol.asyncDispose]();
 });
-
-async function startHub(data: string, at: number, more: readonly string[] = []): Promise<CoveyService> {
-  const mqtt = await freePort();
-  const listen = ['--listen', `127.0.0.1:${at}`, '--mqtt-listen', `127.0.0.1:${mqtt}`];
-  const service = new CoveyService(['hub', '--data', data, ...listen, ...more]);
-  await service.says('hub is ready');
-  return service;
-}
-
-function argumentsFor(more: readonly string[], image = syntheticImage(PI_IMAGE)): string[] {
-  return [
-    ...['flash', '--data', path('hub'), '--image', image, '--payload', path('payload.tar.gz')],
-    ...['--state', path('state'), '--work', path('work'), ...more],
-  ];
-}
-
-const flash = (...more: string[]) => covey(argumentsFor(more));
-const single = (name: string, ...more: string[]) =>
-  flash('--profile', 'raspberry-pi-4', '--name', name, '--to', path(`${name}.img`), ...more);
-
-function onCard(name: string, file: string): string {
-  return tool('mtype', ['-i', `${path(name)}@@${BOOT}`, `::/${file}`]).toString();
-}
-
-/** Device → id of its token. */
-async function tokens(): Promise<Map<string, string>> {
-  const { stdout } = await covey(['token', '--data', path('hub'), 'list']);
-  const rows = stdout.trimEnd().split('\n').slice(1);
-  return new Map(rows.map((row) => row.split(/ +/)).map(([id = '', , , device = '']) => [device, id]));
-}
 
 test('the claim on the card lets its device join the hub', { skip }, async () => {
   const labels = ['--label', 'room=kitchen', '--label', 'floor=1', '--site', 'home'];
@@ -87,7 +57,7 @@ test('the claim on the card lets its device join the hub', { skip }, async () =>
   assert.equal(await sha256Of(path('kitchen-1.img')), digest);
   assert.equal((await tokens()).get('kitchen-1'), id);
   const card = JSON.parse(onCard('kitchen-1.img', 'covey/card.json'));
-  assert.equal(card.hub.url, `https://${ADVERTISED}:${port}`);
+  assert.equal(card.hub.url, `https://${ADVERTISED}:${station.port}`);
   assert.deepEqual([card.labels, card.site], [{ room: 'kitchen', floor: '1' }, 'home']);
   const claim = onCard('kitchen-1.img', 'covey/claim').trim();
   assert.ok(claim.startsWith(`${id}.`));
@@ -98,7 +68,7 @@ test('the claim on the card lets its device join the hub', { skip }, async () =>
   await writeFile(path('claim'), claim);
   await writeFile(path('ca.pem'), onCard('kitchen-1.img', 'covey/hub-ca.pem'));
   const joining = [
-    ...['--hub', `https://127.0.0.1:${port}`, '--ca', path('ca.pem'), '--token-file', path('claim')],
+    ...['--hub', `https://127.0.0.1:${station.port}`, '--ca', path('ca.pem'), '--token-file', path('claim')],
     ...['--data', path('device'), '--run-dir', path('device.run')],
   ];
   await using _agent = new CoveyService(['agent', '--hollow', '--name', 'kitchen-1', ...joining]);
@@ -208,73 +178,6 @@ test('a hub that no board can reach is refused, unless its address is given', { 
   const told = await flash(...card, '--hub', `https://127.0.0.1:${inside}`);
   assert.equal(told.code, 0, told.stderr);
   assert.match(told.stderr, /warning: --hub https:\/\/127.* a board cannot reach it there/);
-});
-
-/** Runs `covey`, and sends the signal as soon as it says something. */
-async function interrupt(args: readonly string[], text: string, signal: NodeJS.Signals) {
-  const child = spawn(process.execPath, [COVEY, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  let output = '';
-  const collect = (chunk: Buffer) => {
-    const before = output.includes(text);
-    output += chunk.toString();
-    if (!before && output.includes(text)) child.kill(signal);
-  };
-  child.stdout.on('data', collect);
-  child.stderr.on('data', collect);
-  const [code] = (await once(child, 'close')) as [number | null];
-  return { code, output };
-}
-
-/** Takes long enough to be interrupted. */
-const LARGE: ImageSpec = {
-  ...PI_IMAGE,
-  sizeMib: 256,
-  partitions: [
-    ...PI_IMAGE.partitions,
-    { number: 3, startMib: 96, sizeMib: 160, type: '83', fileSystem: 'none' },
-  ],
-};
-
-test('Ctrl-C leaves an unfinished card, and the same command finishes it with the same claim', {
-  skip,
-}, async () => {
-  const card = ['--profile', 'raspberry-pi-4', '--name', 'cellar-1', '--to', path('cellar-1.img')];
-  const args = argumentsFor(card, syntheticImage(LARGE));
-  const run = await interrupt(args, 'preparing cellar-1: done', 'SIGINT');
-  assert.equal(run.code, 1, run.output);
-  assert.match(run.output, /covey flash: stopped; .*cellar-1\.img is unfinished: run the same command again/);
-  assert.match(tool('head', ['-c', '30', path('cellar-1.img')]).toString(), /^COVEY UNFINISHED CARD/);
-  const claimed = (await tokens()).get('cellar-1');
-  assert.notEqual(claimed, undefined);
-  const [kept = ''] = await readdir(path('state'));
-  assert.equal((await stat(join(path('state'), kept))).mode & 0o777, 0o600);
-  assert.equal((await stat(path('state'))).mode & 0o777, 0o700);
-  const { code, stdout, stderr } = await covey(args);
-  assert.equal(code, 0, stderr);
-  assert.match(stderr, /cellar-1\.img holds the beginning of this card: going on/);
-  assert.ok(stdout.includes(`claim ${claimed} good`), stdout);
-  assert.deepEqual(await readdir(path('state')), []);
-});
-
-test('a card that fails while it is written has its claim withdrawn', { skip }, async (t) => {
-  if (process.getuid?.() !== 0) return t.skip('needs root, to mount a small file system');
-  const small = await mkdtemp(join(tmpdir(), 'covey-small-'));
-  tool('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', small]);
-  try {
-    const to = ['--to', join(small, 'x.img'), '--name', 'loft-1', '--profile', 'raspberry-pi-4'];
-    const { code, stderr } = await covey(argumentsFor(to, syntheticImage(LARGE)));
-    assert.equal(code, 1);
-    assert.match(
-      stderr,
-      /covey flash: no space left for .*x\.img at byte \d+: free some and run the same command/,
-    );
-    assert.equal((await tokens()).has('loft-1'), false);
-    assert.deepEqual(await readdir(path('state')), []);
-  } finally {
-    tool('umount', [small]);
-    await rmdir(small);
-  }
-  return undefined;
 });
 
 test('a batch with faults tells all of them by line and column, and writes nothing', { skip }, async () => {

@@ -12,19 +12,26 @@ const HUB = 'https://hub:6443';
 
 async function station(t: TestContext) {
   const clock = new FakeClock();
-  const live = new Map<string, string>();
+  const live = new Map<string, { device: string; description: string; usesLeft: number }>();
   const directory = join(await tempDir(t), 'state');
   let made = 0;
-  const info = (id: string) => ({ id, expires: 0, device: live.get(id), usesLeft: 1, description: '' });
+  const info = (id: string) => ({
+    id,
+    expires: 0,
+    device: '',
+    usesLeft: 1,
+    description: '',
+    ...live.get(id),
+  });
   const claims = new KeptClaims({
     directory,
     clock,
     lifetimeMs: 24 * HOUR_MS,
     tokens: {
-      create: async ({ device = '', lifetimeMs }) => {
+      create: async ({ device = '', description = '', lifetimeMs }) => {
         made += 1;
         const id = `id${made}`;
-        live.set(id, device);
+        live.set(id, { device, description, usesLeft: 1 });
         return { ...info(id), token: `${id}.secret`, expires: clock.now() + lifetimeMs };
       },
       list: async () => [...live.keys()].map(info),
@@ -68,6 +75,17 @@ test('a finished card is forgotten; one that is given up is withdrawn at the hub
   assert.deepEqual([await readdir(directory), [...live.keys()]], [[], ['id1']]);
   await claims.withdraw(await claims.obtain('a', '/dev/sdb', HUB), '/dev/sdb', HUB);
   assert.deepEqual([await readdir(directory), [...live.keys()]], [[], ['id1']]);
+});
+
+test("a new card withdraws the unused claims of the device's older cards, and nothing else", async (t) => {
+  const { claims, live } = await station(t);
+  const old = await claims.obtain('a', '/dev/sdb', HUB);
+  await claims.obtain('b', '/dev/sdb', HUB);
+  live.set('by-hand', { device: 'a', description: 'mine', usesLeft: 1 });
+  live.set('used', { device: 'a', description: 'card of a', usesLeft: 0 });
+  const latest = await claims.obtain('a', '/dev/sdc', HUB);
+  assert.deepEqual(await claims.withdrawOlder(latest), [old.id]);
+  assert.deepEqual([...live.keys()].sort(), ['by-hand', 'id2', latest.id, 'used']);
 });
 
 test('a damaged note is no note', async (t) => {
