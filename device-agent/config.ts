@@ -32,6 +32,8 @@ export interface AgentConfig {
   readonly podCidr: string;
   readonly bridge: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** Where this device stands; goes with the join. */
+  readonly site: string | undefined;
   /** Registry hosts that are spoken to without TLS; by name only. */
   readonly plainRegistries: readonly string[];
   /** Name of a firmware profile, or ''. */
@@ -73,6 +75,7 @@ const OPTIONS = {
   'pod-cidr': { type: 'string', meaning: 'addresses of the pods (default 10.88.0.0/24)' },
   bridge: { type: 'string', meaning: "name of the pods' bridge (default covey0)" },
   labels: { type: 'string', meaning: 'KEY=VALUE,… on the node' },
+  site: { type: 'string', meaning: "where this device stands: its Device's spec.site, if that has none" },
   'plain-registries': { type: 'string', meaning: 'HOST:PORT,… of registries without TLS' },
   profile: { type: 'string', meaning: 'firmware profile that this device was flashed with' },
   'profile-file': {
@@ -159,6 +162,7 @@ export function parseConfig(
     podCidr,
     bridge: text('bridge') ?? 'covey0',
     labels: parseLabels(text('labels')),
+    site: text('site'),
     plainRegistries: list(text('plain-registries')),
     profile: text('profile') ?? '',
     profileFile: text('profile-file') ?? '',

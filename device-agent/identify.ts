@@ -50,6 +50,7 @@ export async function identify({
   await join({
     device,
     anyName: !nameGiven,
+    site: config.site,
     board,
     findings,
     dataDir,

@@ -22,6 +22,8 @@ export interface JoinRequest {
   readonly logLevel: string;
   /** The name is only the host's: the hub may give another. */
   readonly anyName: boolean;
+  /** Where the device stands. */
+  readonly site?: string | undefined;
   readonly board: Board;
   readonly findings: readonly BoardFinding[];
   /** Directory of the log on the card. */
@@ -52,7 +54,7 @@ export async function joinInOwnProcess(request: JoinRequest, signal: AbortSignal
 }
 
 async function join(request: JoinRequest): Promise<void> {
-  const { device, dataDir, agentVersion, logLevel, anyName, board, findings, card } = request;
+  const { device, dataDir, agentVersion, logLevel, anyName, site, board, findings, card } = request;
   const { hub, tokenFile, trust } = request.join;
   const abort = new AbortController();
   process.once('SIGTERM', () => abort.abort(new Error('asked to stop')));
@@ -69,6 +71,7 @@ async function join(request: JoinRequest): Promise<void> {
     hub,
     device,
     anyName,
+    site,
     token,
     trust,
     dataDir,

@@ -36,6 +36,8 @@ export interface JoinOptions {
   /** PEM of the hub's authority, or the SHA-256 of its DER in hex. One of them is required. */
   readonly trust: { readonly ca: string } | { readonly fingerprint: string };
   readonly dataDir: string;
+  /** Where the device stands. */
+  readonly site?: string | undefined;
   readonly board?: Board;
   readonly findings?: readonly BoardFinding[];
   readonly agentVersion?: string;
@@ -113,7 +115,7 @@ export async function joinHub(options: JoinOptions): Promise<DeviceIdentity> {
 }
 
 async function tryJoin(options: JoinOptions, { key, csr }: KeyRequest): Promise<DeviceIdentity> {
-  const { device, token, agentVersion, signal, anyName = false, board = {}, findings = [] } = options;
+  const { device, token, agentVersion, signal, anyName = false, site, board = {}, findings = [] } = options;
   const ca =
     'ca' in options.trust ? options.trust.ca : await fetchAuthority(options, options.trust.fingerprint);
   const body: JoinRequest = {
@@ -123,6 +125,7 @@ async function tryJoin(options: JoinOptions, { key, csr }: KeyRequest): Promise<
     board,
     findings: [...findings],
     ...(anyName ? { anyName } : {}),
+    ...(site === undefined ? {} : { site }),
     ...(agentVersion === undefined ? {} : { agentVersion }),
   };
   const answer = await callHttps({

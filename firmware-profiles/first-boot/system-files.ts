@@ -40,10 +40,7 @@ function ownProfile({ apiVersion, kind, metadata, spec }: FirmwareProfile): obje
 }
 
 function agentEnvironment(profile: FirmwareProfile, settings: CardSettings, cardDirectory: string): string {
-  const { site } = settings;
-  const labels = Object.entries({ ...settings.labels, ...(site !== undefined && { site }) }).map(
-    ([key, value]) => `${key}=${value}`,
-  );
+  const labels = Object.entries(settings.labels).map(([key, value]) => `${key}=${value}`);
   return shellAssignments({
     COVEY_NAME: settings.name,
     COVEY_HUB: settings.hub.url,
@@ -52,6 +49,7 @@ function agentEnvironment(profile: FirmwareProfile, settings: CardSettings, card
     COVEY_PROFILE: settings.profile,
     ...(!isShipped(profile) && { COVEY_PROFILE_FILE: `/${OWN_PROFILE}` }),
     COVEY_CARD: cardDirectory,
+    ...(settings.site !== undefined && { COVEY_SITE: settings.site }),
     ...(labels.length > 0 && { COVEY_LABELS: labels.join(',') }),
   });
 }

@@ -14,6 +14,7 @@ import { DEVICE_CONDITION } from '#protocol/fleet/v1alpha1/well-known.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import { type BoardFinding, preflightState } from '#protocol/link/board-finding.js';
 import { type Condition, findCondition, setCondition } from '#protocol/meta/condition.js';
+import { checkLabelValue } from '#protocol/meta/names.js';
 import { isAlreadyExists, isConflict } from '#protocol/meta/status.js';
 import { formatTime } from '#protocol/meta/time.js';
 import { DEVICES } from '../cache/resources.js';
@@ -27,7 +28,11 @@ export interface Asker {
   readonly board: DeviceBoard;
   readonly address: string | undefined;
   readonly findings: readonly BoardFinding[];
+  /** Where it stands, as its card says. */
+  readonly site?: string | undefined;
 }
+
+type WrittenAtJoin = keyof Pick<DeviceSpec, 'boardSerial' | 'approvedKey' | 'replaceBoard' | 'site'>;
 
 const QUIET_MS = 10_000;
 const MAX_QUIET = 1_024;
@@ -81,10 +86,12 @@ export class DeviceJoins {
   async joined(device: Device, asker: Asker, certificateEndsMs: number): Promise<void> {
     const { name } = device.metadata;
     const { serial } = asker.board;
-    const spec: Record<keyof Pick<DeviceSpec, 'boardSerial' | 'approvedKey' | 'replaceBoard'>, unknown> = {
+    const spec: Record<WrittenAtJoin, unknown> = {
       boardSerial: serial ?? null,
       approvedKey: null,
       replaceBoard: null,
+      // What an operator has said counts more than a card.
+      site: device.spec.site ?? siteOf(asker) ?? null,
     };
     const stale = Object.entries(spec).some(
       ([field, value]) => (device.spec[field as keyof typeof spec] ?? null) !== value,
@@ -147,6 +154,11 @@ export class DeviceJoins {
 
 function pending({ key, board, address }: Asker, message: string): PendingJoin {
   return { key, board, message, ...(address === undefined ? {} : { address }) };
+}
+
+/** One that cannot be a label of the node is none. */
+function siteOf({ site = '' }: Asker): string | undefined {
+  return site !== '' && checkLabelValue(site).length === 0 ? site : undefined;
 }
 
 function condition(type: string, holds: boolean, reason: string, message: string): Condition {

@@ -121,6 +121,7 @@ export class Enrolment {
       board: { ...(serial === undefined ? {} : { serial }), ...(model === undefined ? {} : { model }) },
       address,
       findings: request.findings ?? [],
+      site: request.site,
     };
     // One at a time for a name: of two that come at once the second finds what the first has made.
     if (this.#joining.has(name)) {

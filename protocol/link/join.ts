@@ -8,6 +8,8 @@ import { FINDING_SEVERITIES, MAX_FINDING_MESSAGE, MAX_FINDINGS } from './board-f
 export const JOIN_PATH = '/join';
 export const RENEW_PATH = '/join/renew';
 export const MAX_JOIN_BYTES = 64 * 1024;
+/** A label's value holds no more. */
+const MAX_SITE = 63;
 
 /** What a board says of itself. Nobody vouches for it but the holder of a good token. */
 export const boardSchema = z.object({
@@ -36,6 +38,8 @@ export const joinRequestSchema = z.object({
   /** From the device tree, for people who look at the fleet. */
   model: z.string().max(256).optional(),
   agentVersion: z.string().max(128).optional(),
+  /** Where it stands: Device.spec.site, where nobody has said another. */
+  site: z.string().max(MAX_SITE).optional().catch(undefined),
   // A fact that this hub cannot read is no reason to keep a device out.
   board: boardSchema.optional().catch(undefined),
   findings: z.array(findingSchema).max(MAX_FINDINGS).optional().catch(undefined),

@@ -85,12 +85,13 @@ describe('plan of a card', () => {
     assert.match(text ?? '', /^COVEY_CARD='\/boot\/firmware\/covey'$/m);
   });
 
-  test('the site is a label of the node, before one of that name', () => {
-    const labels = { site: 'elsewhere', room: 'lab' };
+  test('the site is told to the agent, and is none of the labels', () => {
+    const labels = { room: 'lab' };
     const text = texts(plan({ settings: cardSettings({ site: 'home', labels }) })).get(
       'covey/files/etc/covey/agent.env',
     );
-    assert.match(text ?? '', /^COVEY_LABELS='site=home,room=lab'$/m);
+    assert.match(text ?? '', /^COVEY_SITE='home'$/m);
+    assert.match(text ?? '', /^COVEY_LABELS='room=lab'$/m);
   });
 
   test('too small a partition is refused with both sizes', () => {

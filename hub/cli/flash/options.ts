@@ -23,7 +23,7 @@ export const FLASH_OPTIONS: Options = {
   batch: { type: 'string', value: 'FILE', help: 'many cards, one line of this CSV each' },
   jobs: { type: 'string', value: 'N', help: 'how many cards of a batch at once', default: '1' },
   hub: { type: 'string', value: 'URL', help: "address of the hub for boards (default: the local hub's own)" },
-  site: { type: 'string', value: 'NAME', help: 'where the device is: the label site of its node' },
+  site: { type: 'string', value: 'NAME', help: 'where the device is: its label fleet.covey.dev/site' },
   label: { type: 'string', value: 'KEY=VALUE', help: 'label of its node; may be repeated', multiple: true },
   wifi: { type: 'string', value: 'SSID', help: 'join this Wi-Fi; asks for the passphrase' },
   'wifi-password-file': {

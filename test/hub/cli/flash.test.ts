@@ -71,10 +71,17 @@ test('the claim on the card lets its device join the hub', { skip }, async () =>
     ...['--hub', `https://127.0.0.1:${station.port}`, '--ca', path('ca.pem'), '--token-file', path('claim')],
     ...['--data', path('device'), '--run-dir', path('device.run')],
   ];
-  await using _agent = new CoveyService(['agent', '--hollow', '--name', 'kitchen-1', ...joining]);
+  const told = execFileSync('sh', [
+    '-c',
+    `${onCard('kitchen-1.img', 'covey/files/etc/covey/agent.env')} printf %s "$COVEY_SITE"`,
+  ]);
+  const env = { ...process.env, COVEY_SITE: told.toString() };
+  await using _agent = new CoveyService(['agent', '--hollow', '--name', 'kitchen-1', ...joining], { env });
   const credentials = await readCredentials(path('hub'));
   await eventually('the device is a node', 60_000, async () =>
-    callApi(credentials, { method: 'GET', path: '/api/v1/nodes/kitchen-1' }).catch(() => undefined),
+    callApi(credentials, { method: 'GET', path: '/api/v1/nodes?labelSelector=fleet.covey.dev%2Fsite%3Dhome' })
+      .then((nodes) => JSON.stringify(nodes).includes('kitchen-1') || undefined)
+      .catch(() => undefined),
   );
 });
 

@@ -385,3 +385,16 @@ test('an expired certificate is renewed for who has its key, for a while and unl
   await ca.devices.revoke('kitchen');
   assert.equal((await post({ certificate: second, csr }, '/join/renew')).status, 401);
 });
+
+test('the site of a card becomes that of the Device, unless it has one or the site could be no label', async (t) => {
+  const { post, csr, claim, get, changeSpec } = await setUp(t);
+  const join = async (site: unknown) => {
+    const body = { device: 'kitchen', token: await claim(), csr, board: PI, site };
+    assert.equal((await post(body)).status, 201);
+    return get()?.spec.site;
+  };
+  for (const wrong of ['', 'no label!', 'x'.repeat(64), 7]) assert.equal(await join(wrong), undefined);
+  for (const site of ['home', undefined, 'attic']) assert.equal(await join(site), 'home');
+  changeSpec({ site: 'roof' });
+  assert.equal(await join('home'), 'roof');
+});
