@@ -1,4 +1,4 @@
 /** A card cannot be made as asked; the message says which value is wrong and what to do. */
 export class CardError extends Error {
-  override readonly name = 'CardError';
+  override readonly name: string = 'CardError';
 }

@@ -4,8 +4,8 @@
  */
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type ProgramOptions, programText, runProgram } from '../lib/program.js';
 import { BuildError } from './build-error.js';
-import { type CommandOptions, runCommand } from './run-command.js';
 import { KEYRING } from './tools.js';
 
 export interface Repository {
@@ -51,9 +51,9 @@ export class Archive {
   /** When the archive last changed, in seconds since the epoch. */
   readonly time: number;
   readonly #options: readonly string[];
-  readonly #command: CommandOptions;
+  readonly #command: ProgramOptions;
 
-  private constructor(directory: string, time: number, options: readonly string[], command: CommandOptions) {
+  private constructor(directory: string, time: number, options: readonly string[], command: ProgramOptions) {
     this.packages = join(directory, 'archives');
     this.sources = join(directory, 'sources.list');
     this.time = time;
@@ -66,11 +66,11 @@ export class Archive {
     directory: string,
     suite: string,
     components: readonly string[],
-    command: CommandOptions,
+    command: ProgramOptions,
   ): Promise<Archive> {
     for (const name of ['lists/partial', 'archives/partial'])
       await mkdir(join(directory, name), { recursive: true });
-    const repositories = debianRepositories(await runCommand('apt-get', TARGETS, command), suite);
+    const repositories = debianRepositories(await programText('apt-get', TARGETS, command), suite);
     await writeFile(join(directory, 'sources.list'), sourcesList(repositories, components));
     await writeFile(join(directory, 'status'), '');
     const options = [
@@ -79,16 +79,16 @@ export class Archive {
       ...[`Dir::Cache=${directory}`, `Dir::Etc::sourcelist=${join(directory, 'sources.list')}`],
       ...['Dir::Etc::sourceparts=/dev/null'],
     ].flatMap((option) => ['-o', option]);
-    await runCommand('apt-get', ['-qq', ...options, 'update'], command);
+    await runProgram('apt-get', ['-qq', ...options, 'update'], command);
     // Packages that the archive has replaced.
-    await runCommand('apt-get', ['-qq', ...options, 'autoclean'], command);
+    await runProgram('apt-get', ['-qq', ...options, 'autoclean'], command);
     return new Archive(directory, await releaseTime(join(directory, 'lists')), options, command);
   }
 
   /** Paths of the packages' files. */
   async download(names: readonly string[]): Promise<ReadonlyMap<string, string>> {
-    const inArchives = { ...this.#command, directory: this.packages };
-    await runCommand('apt-get', ['-q', ...this.#options, 'download', ...names], inArchives);
+    const inArchives = { ...this.#command, cwd: this.packages };
+    await runProgram('apt-get', ['-q', ...this.#options, 'download', ...names], inArchives);
     const files = await readdir(this.packages);
     const paths = new Map<string, string>();
     for (const name of names) {
@@ -113,7 +113,7 @@ export class Archive {
   }
 
   async #field(name: string, field: string): Promise<string> {
-    const shown = await runCommand(
+    const shown = await programText(
       'apt-cache',
       [...this.#options, 'show', '--no-all-versions', name],
       this.#command,

@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto';
 import { readdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type ProgramOptions, runProgram } from '../lib/program.js';
 import { type Layout, partitionScript, SECTOR_BYTES } from './layout.js';
-import { type CommandOptions, runCommand } from './run-command.js';
 import { runInSandbox } from './sandbox.js';
 
 export interface AssembleInput {
@@ -17,19 +17,19 @@ export interface AssembleInput {
   readonly file: string;
   /** Seconds since the epoch. */
   readonly time: number;
-  readonly command: CommandOptions;
+  readonly command: ProgramOptions;
 }
 
 export async function assemble({ layout, boot, root, file, time, command }: AssembleInput): Promise<void> {
   const reproducible = {
     ...command,
-    environment: { SOURCE_DATE_EPOCH: String(time), E2FSPROGS_FAKE_TIME: String(time) },
+    env: { SOURCE_DATE_EPOCH: String(time), E2FSPROGS_FAKE_TIME: String(time) },
   };
   await writeFile(file, '');
   await truncate(file, layout.sizeBytes);
   const kib = (bytes: number) => String(bytes / 1024);
   const sector = String(layout.boot.startBytes / SECTOR_BYTES);
-  await runCommand(
+  await runProgram(
     'mkfs.vfat',
     [
       ...['-F', '32', '-n', 'bootfs', '-i', layout.diskId, '--invariant', '--offset', sector, '-h', sector],
@@ -38,7 +38,7 @@ export async function assemble({ layout, boot, root, file, time, command }: Asse
     reproducible,
   );
   const files = (await readdir(boot)).sort().map((name) => join(boot, name));
-  await runCommand(
+  await runProgram(
     'mcopy',
     ['-i', `${file}@@${layout.boot.startBytes}`, '-m', '-Q', ...files, '::'],
     reproducible,
@@ -53,7 +53,7 @@ export async function assemble({ layout, boot, root, file, time, command }: Asse
     ],
     reproducible,
   );
-  await runCommand('sfdisk', ['-q', '--no-reread', '--no-tell-kernel', file], {
+  await runProgram('sfdisk', ['-q', '--no-reread', '--no-tell-kernel', file], {
     ...command,
     input: partitionScript(layout),
   });

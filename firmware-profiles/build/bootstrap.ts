@@ -3,9 +3,9 @@
  * under emulation, which takes longer than all the rest.
  */
 import { join } from 'node:path';
+import type { ProgramOptions } from '../lib/program.js';
 import type { Archive } from './archive.js';
 import type { Recipe } from './recipe.js';
-import type { CommandOptions } from './run-command.js';
 import { runInSandbox } from './sandbox.js';
 
 /** Two minutes on a quiet machine; a busy single core takes its time. */
@@ -25,7 +25,7 @@ export async function bootstrap(
   recipe: Recipe,
   archive: Archive,
   root: string,
-  command: CommandOptions,
+  command: ProgramOptions,
 ): Promise<void> {
   const kept = archive.packages;
   await runInSandbox(
@@ -43,7 +43,7 @@ export async function bootstrap(
     {
       ...command,
       timeoutMs: TIMEOUT_MS,
-      environment: { SOURCE_DATE_EPOCH: String(archive.time), TMPDIR: join(root, '..') },
+      env: { SOURCE_DATE_EPOCH: String(archive.time), TMPDIR: join(root, '..') },
     },
   );
 }

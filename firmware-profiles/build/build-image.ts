@@ -17,6 +17,7 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { type ProgramOptions, runProgram } from '../lib/program.js';
 import type { FirmwareProfile } from '../profile.js';
 import { Archive } from './archive.js';
 import { assemble } from './assemble.js';
@@ -27,7 +28,6 @@ import { moveModules, unpackKernel } from './kernel.js';
 import { planLayout } from './layout.js';
 import { planRecipe, type Recipe } from './recipe.js';
 import { commandLine, planRootFiles } from './root-files.js';
-import { type CommandOptions, runCommand } from './run-command.js';
 import { runInSandbox } from './sandbox.js';
 import { checkTools } from './tools.js';
 
@@ -101,7 +101,7 @@ interface Build {
   readonly key: string;
   readonly cache: string;
   readonly work: string;
-  readonly command: CommandOptions;
+  readonly command: ProgramOptions;
   readonly say: (line: string) => void;
 }
 
@@ -123,7 +123,7 @@ async function build({ recipe, sizeBytes, key, cache, work, command, say }: Buil
   const kernel = await unpackKernel(recipe, debs.get(kernelName) ?? '', at('kernel'), command);
   await moveModules(kernel, at('staged/usr/lib/modules'));
   if (firmwarePackage !== undefined) {
-    await runCommand('dpkg-deb', ['-x', debs.get(firmwarePackage) ?? '', at('firmware')], command);
+    await runProgram('dpkg-deb', ['-x', debs.get(firmwarePackage) ?? '', at('firmware')], command);
     await copyBootFirmware(at('firmware/usr/lib/raspi-firmware'), at('boot'));
     await rename(at('firmware/lib/firmware/brcm'), at('staged/usr/lib/firmware/brcm'));
   }
@@ -155,7 +155,7 @@ async function build({ recipe, sizeBytes, key, cache, work, command, say }: Buil
   for (const [name, content] of Object.entries(boot)) await writeFile(join(at('boot'), name), content);
   await copyFile(kernel.image, join(at('boot'), 'kernel8.img'));
   for (const tree of kernel.deviceTrees) await copyFile(tree, join(at('boot'), baseName(tree)));
-  await runCommand('find', [at('boot'), '-exec', 'touch', '-d', `@${archive.time}`, '{}', '+'], command);
+  await runProgram('find', [at('boot'), '-exec', 'touch', '-d', `@${archive.time}`, '{}', '+'], command);
   const layout = planLayout({ rootContentBytes, sizeBytes, diskId });
   const { time } = archive;
   await assemble({ layout, boot: at('boot'), root: at('root'), file: at('image'), time, command });
@@ -188,11 +188,11 @@ async function sweep(cache: string): Promise<void> {
 }
 
 /** Holes stay holes; the file has its name once it is whole and on disk. */
-async function copy(from: string, to: string, command: CommandOptions): Promise<void> {
+async function copy(from: string, to: string, command: ProgramOptions): Promise<void> {
   await mkdir(dirname(to), { recursive: true });
   const temporary = `${to}.${randomUUID()}.tmp`;
   try {
-    await runCommand('cp', ['--sparse=always', '--reflink=auto', '--', from, temporary], command);
+    await runProgram('cp', ['--sparse=always', '--reflink=auto', '--', from, temporary], command);
     await sync(temporary);
     await rename(temporary, to);
   } catch (error) {

@@ -4,8 +4,8 @@
  */
 import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { ProgramOptions } from '../lib/program.js';
 import type { RootFiles } from './root-files.js';
-import type { CommandOptions } from './run-command.js';
 import { runInSandbox } from './sandbox.js';
 
 /** $1 root, $2 staged files, $3 seconds since the epoch, $4 whether root logs in without a password, then what to remove. */
@@ -30,7 +30,7 @@ export interface FillInput {
   readonly files: RootFiles;
   readonly consoleLogin: boolean;
   readonly time: number;
-  readonly command: CommandOptions;
+  readonly command: ProgramOptions;
 }
 
 /** Resolves to the bytes that the files take. */

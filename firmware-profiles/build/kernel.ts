@@ -4,10 +4,10 @@
  */
 import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type ProgramOptions, runProgram } from '../lib/program.js';
 import { BuildError } from './build-error.js';
 import { loadOrder, moduleName, parseBuiltIn, parseModulesDep } from './modules.js';
 import type { Recipe } from './recipe.js';
-import { type CommandOptions, runCommand } from './run-command.js';
 
 export interface Kernel {
   /** As `uname -r` says. */
@@ -28,9 +28,9 @@ export async function unpackKernel(
   recipe: Recipe,
   file: string,
   directory: string,
-  command: CommandOptions,
+  command: ProgramOptions,
 ): Promise<Kernel> {
-  await runCommand('dpkg-deb', ['-x', file, directory], command);
+  await runProgram('dpkg-deb', ['-x', file, directory], command);
   const base = join(directory, 'lib/modules');
   const [version, ...others] = await readdir(base).catch(() => []);
   if (version === undefined || others.length > 0)
@@ -38,7 +38,7 @@ export async function unpackKernel(
   const modules = join(base, version);
   for (const path of recipe.unusedModules)
     await rm(join(modules, 'kernel', path), { recursive: true, force: true });
-  await runCommand('depmod', ['-b', directory, version], command);
+  await runProgram('depmod', ['-b', directory, version], command);
   const graph = parseModulesDep(await readFile(join(modules, 'modules.dep'), 'utf8'));
   const builtIn = parseBuiltIn(await readFile(join(modules, 'modules.builtin'), 'utf8'));
   const wanted = loadOrder(graph, [...ROOT_FILE_SYSTEM, ...recipe.board.bootModules], builtIn);

@@ -3,17 +3,16 @@
  * and be configured, also when the caller is no root, and nothing of it is left on the machine, mounts and emulation
  * of arm64 included. Ends with all that it started.
  */
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import { programEnvironment } from '../lib/program.js';
+import { outputOf, ProgramError, type ProgramOptions, runProgram, startProgram } from '../lib/program.js';
 import { BuildError } from './build-error.js';
-import { type CommandOptions, finished, runCommand } from './run-command.js';
 import { EMULATOR } from './tools.js';
 
 /** User ids in the namespace; Debian's packages use 0 to 65535. */
 const IDS = 65_536;
+const TIMEOUT_MS = 15 * 60_000;
 
 /** How the kernel knows a program for arm64: the head of its ELF file and which bits of it matter. */
 const MAGIC = String.raw`\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00`;
@@ -39,57 +38,37 @@ exec "$@" </dev/null
 export async function runInSandbox(
   command: string,
   args: readonly string[],
-  options: CommandOptions = {},
+  options: Omit<ProgramOptions, 'input'> = {},
 ): Promise<string> {
-  options.signal?.throwIfAborted();
   const registration = `:qemu-aarch64:M::${MAGIC}:${MASK}:${EMULATOR}:OCF`;
-  const child = spawn(
+  const namespace = startProgram(
     'unshare',
     [
       ...['--user', '--mount', '--pid', '--fork', '--'],
       ...['sh', '-euc', ENTER, 'sh', registration, command, ...args],
     ],
-    {
-      stdio: ['pipe', 'pipe', 'pipe'],
-      env: programEnvironment(options.environment),
-      cwd: options.directory ?? '/',
-      // A group of its own, to be ended with the first process of the namespace and so with all of it: a signal at
-      // the parent's death does not outlive the change of user.
-      detached: true,
-    },
+    { timeoutMs: TIMEOUT_MS, cwd: '/', ...options, shownAs: [command, ...args] },
   );
-  child.stdin.on('error', () => undefined);
-  const kill = () => {
-    try {
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-    } catch (error) {
-      // It has ended by itself meanwhile.
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-    }
-  };
-  const done = finished(child, command, options, kill);
+  const done = outputOf(namespace);
   // Whoever waits below gets the failure; a second, unheard rejection would end the process.
   done.catch(() => undefined);
   try {
-    await Promise.race([once(child.stdout, 'data'), done]);
+    await Promise.race([once(namespace.stdout, 'data'), done]);
   } catch (error) {
-    if (!(error instanceof BuildError && error.message.includes('unshare failed'))) throw error;
+    if (!(error instanceof ProgramError && error.stderr.includes('unshare failed'))) throw error;
     throw new BuildError(
-      `user namespaces are switched off on this machine (${error.message}); see sysctl user.max_user_namespaces and kernel.unprivileged_userns_clone`,
+      `user namespaces are switched off on this machine (${error.stderr.trim()}); see sysctl user.max_user_namespaces and kernel.unprivileged_userns_clone`,
       { cause: error },
     );
   }
-  if (child.pid !== undefined && child.exitCode === null) {
-    try {
-      await mapIds(child.pid);
-    } catch (error) {
-      kill();
-      throw error;
-    }
-    child.stdin.end('go\n');
+  try {
+    if (namespace.pid !== undefined) await mapIds(namespace.pid);
+  } catch (error) {
+    namespace.kill(error);
   }
-  const output = await done;
-  return output.replace(/^ready\n/, '');
+  namespace.stdin.end('go\n');
+  const { stdout } = await done;
+  return stdout.toString('utf8').replace(/^ready\n/, '');
 }
 
 /** Root gives the namespace its own ids; another user those that the machine's administrator has set aside. */
@@ -108,7 +87,7 @@ async function mapIds(pid: number): Promise<void> {
       throw new BuildError(
         `${file} sets no ${IDS} ids aside for ${username}; run: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${username}`,
       );
-    await runCommand(tool, [String(pid), '0', String(own), '1', '1', String(start), String(IDS - 1)]);
+    await runProgram(tool, [String(pid), '0', String(own), '1', '1', String(start), String(IDS - 1)]);
   }
 }
 

@@ -2,33 +2,22 @@
 import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
 import { programEnvironment } from '../lib/program.js';
+import { PROGRAM_PACKAGES } from '../lib/program-packages.js';
 import { BuildError } from './build-error.js';
 
 /** Runs arm64 programs on another processor. */
 export const EMULATOR = '/usr/bin/qemu-aarch64-static';
 export const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
-interface Need {
-  readonly package: string;
-  /** Name of a program, or path of a file. */
-  readonly file: string;
-}
-
-const NEEDS: readonly Need[] = [
-  { package: 'apt', file: 'apt-get' },
-  { package: 'dpkg', file: 'dpkg-deb' },
-  { package: 'debian-archive-keyring', file: KEYRING },
-  { package: 'mmdebstrap', file: 'mmdebstrap' },
-  { package: 'arch-test', file: 'arch-test' },
-  { package: 'util-linux', file: 'unshare' },
-  { package: 'kmod', file: 'depmod' },
-  { package: 'dosfstools', file: 'mkfs.vfat' },
-  { package: 'mtools', file: 'mcopy' },
-  { package: 'e2fsprogs', file: 'mke2fs' },
-  { package: 'fdisk', file: 'sfdisk' },
+/** Names of programs and paths of files. */
+const NEEDS: readonly string[] = [
+  ...['apt-get', 'dpkg-deb', KEYRING, 'mmdebstrap', 'arch-test', 'unshare', 'depmod', 'mkfs.vfat', 'mcopy'],
+  ...['mke2fs', 'sfdisk'],
 ];
-const EMULATION: Need = { package: 'qemu-user-static', file: EMULATOR };
-const NOT_ROOT: Need = { package: 'uidmap', file: 'newuidmap' };
+const FILE_PACKAGES: Readonly<Record<string, string>> = {
+  [KEYRING]: 'debian-archive-keyring',
+  [EMULATOR]: 'qemu-user-static',
+};
 
 export interface Builder {
   readonly platform: string;
@@ -65,14 +54,18 @@ export async function checkTools(builder: Builder = thisMachine): Promise<void> 
     );
   const needs = [
     ...NEEDS,
-    ...(builder.arch === 'arm64' ? [] : [EMULATION]),
-    ...(builder.isRoot ? [] : [NOT_ROOT]),
+    ...(builder.arch === 'arm64' ? [] : [EMULATOR]),
+    ...(builder.isRoot ? [] : ['newuidmap']),
   ];
   const missing: string[] = [];
-  for (const need of needs) if (!(await builder.has(need.file))) missing.push(need.package);
+  for (const need of needs) if (!(await builder.has(need))) missing.push(packageOf(need));
   if (missing.length === 0) return;
   const sudo = builder.isRoot ? '' : 'sudo ';
   throw new BuildError(
     `building an image needs ${missing.join(', ')}; run: ${sudo}apt-get install -y --no-install-recommends ${missing.join(' ')}`,
   );
+}
+
+function packageOf(need: string): string {
+  return FILE_PACKAGES[need] ?? PROGRAM_PACKAGES[need]?.debian ?? need;
 }

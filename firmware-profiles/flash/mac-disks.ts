@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { CardError } from '../card-error.js';
-import { runProgram } from '../lib/program.js';
+import { programText, runProgram } from '../lib/program.js';
 import type { DiskFacts } from './disk-facts.js';
 
 const infoSchema = z.object({
@@ -70,6 +70,5 @@ export async function macDisk(path: string, diskutil: Diskutil = callDiskutil): 
 
 async function callDiskutil(args: readonly string[]): Promise<string> {
   const plist = await runProgram('diskutil', args);
-  const json = await runProgram('plutil', ['-convert', 'json', '-o', '-', '-'], { input: plist.stdout });
-  return json.stdout.toString('utf8');
+  return programText('plutil', ['-convert', 'json', '-o', '-', '-'], { input: plist.stdout });
 }

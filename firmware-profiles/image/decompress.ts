@@ -6,7 +6,7 @@
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import { type Filter, startFilter } from '../lib/program.js';
+import { type RunningProgram, startProgram } from '../lib/program.js';
 import type { Compression } from './compression.js';
 
 const CHUNK_BYTES = 2 ** 20;
@@ -22,7 +22,7 @@ export function decompress(packed: Readable, compression: Compression): AsyncIte
   if (compression === 'raw') return packed;
   if (compression === 'gz') return gunzip(packed);
   const [program, ...args] = PROGRAMS[compression];
-  return throughProgram(packed, startFilter(program, args));
+  return throughProgram(packed, startProgram(program, args));
 }
 
 async function* gunzip(packed: Readable): AsyncIterable<Buffer> {
@@ -34,16 +34,16 @@ async function* gunzip(packed: Readable): AsyncIterable<Buffer> {
   await fed;
 }
 
-async function* throughProgram(packed: Readable, filter: Filter): AsyncIterable<Buffer> {
-  const fed = pipeline(packed, filter.input);
+async function* throughProgram(packed: Readable, program: RunningProgram): AsyncIterable<Buffer> {
+  const fed = pipeline(packed, program.stdin);
   fed.catch(() => undefined);
   try {
-    yield* filter.output;
+    yield* program.stdout;
     // The program's word comes first: when it gives up, feeding it fails as well, and says less.
-    await filter.ended;
+    await program.ended;
     await fed;
   } finally {
-    filter.kill();
+    program.kill();
     packed.destroy();
   }
 }

@@ -1,28 +1,26 @@
 /**
- * Runs the system programs that read and write images: to their end, without a shell, with bounded output and a time
- * limit. One that is not installed is a CardError that says which package brings it on Debian and with Homebrew;
- * one that fails rejects with ProgramError, which carries what it said.
+ * Runs programs without a shell, with bounded output and in bounded time. Each has a process group of its own: Ctrl-C
+ * is for whoever waits for the program, and what gives it up ends all that it started as well. One that is not
+ * installed is a CardError with the package that brings it; one that fails rejects with ProgramError, which names the
+ * program and its arguments and has the last lines that it said; one that was given up rejects with the signal's reason.
+ * Arguments hold no secrets: every process of the machine can read them.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { delimiter } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
 import { CardError } from '../card-error.js';
+import { notInstalled } from './program-packages.js';
 
-const DEFAULT_TIMEOUT_MS = 10 * 60_000;
-const MAX_OUTPUT_BYTES = 16 * 2 ** 20;
-
-/** Program → its package on Debian and with Homebrew. */
-const PACKAGES: Readonly<Record<string, readonly [debian: string, homebrew: string]>> = {
-  xz: ['xz-utils', 'xz'],
-  zstd: ['zstd', 'zstd'],
-  mcopy: ['mtools', 'mtools'],
-  mdir: ['mtools', 'mtools'],
-  mmd: ['mtools', 'mtools'],
-  mdel: ['mtools', 'mtools'],
-  mtype: ['mtools', 'mtools'],
-  mlabel: ['mtools', 'mtools'],
-  debugfs: ['e2fsprogs', 'e2fsprogs'],
-  skopeo: ['skopeo', 'skopeo'],
-};
+const DEFAULT_TIMEOUT_MS = 15 * 60_000;
+const MAX_OUTPUT_BYTES = 64 * 2 ** 20;
+/** The end of standard error is kept: that is where the reason stands. */
+const KEPT_STDERR_BYTES = 2 ** 16;
+const TOLD_LINES = 12;
+const TOLD_LINE_LENGTH = 400;
+const TOLD_WORD_LENGTH = 60;
+const TOLD_WORDS = 12;
 
 /** Where file system tools are that a user's PATH may lack; Homebrew keeps e2fsprogs out of it. */
 const MORE_PATHS = [
@@ -32,12 +30,24 @@ const MORE_PATHS = [
   '/usr/local/opt/e2fsprogs/sbin',
 ];
 
-export interface ProgramOptions {
-  readonly env?: NodeJS.ProcessEnv;
-  /** Written to standard input, which is then closed. */
-  readonly input?: string | Uint8Array;
-  readonly timeoutMs?: number;
+export interface StartOptions {
+  readonly cwd?: string | undefined;
+  /** Added to this process's own. */
+  readonly env?: NodeJS.ProcessEnv | undefined;
+  /** Without one it takes as long as it takes. */
+  readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Every line that it writes to its standard error. */
+  readonly onLine?: ((line: string) => void) | undefined;
+  /** What to say when it is not installed, where naming its package would not help. */
+  readonly missing?: string | undefined;
+  /** The command as errors show it, where the program only starts another one. */
+  readonly shownAs?: readonly string[] | undefined;
+}
+
+export interface ProgramOptions extends StartOptions {
+  /** Written to standard input, which is then closed. */
+  readonly input?: string | Uint8Array | undefined;
 }
 
 export interface ProgramOutput {
@@ -45,7 +55,7 @@ export interface ProgramOutput {
   readonly stderr: string;
 }
 
-export class ProgramError extends Error {
+export class ProgramError extends CardError {
   override readonly name = 'ProgramError';
   readonly stderr: string;
 
@@ -56,58 +66,80 @@ export class ProgramError extends Error {
 }
 
 /** Resolves when the program ends with status 0. */
-export function runProgram(
+export async function runProgram(
+  program: string,
+  args: readonly string[],
+  { input = '', ...options }: ProgramOptions = {},
+): Promise<ProgramOutput> {
+  const running = startProgram(program, args, { timeoutMs: DEFAULT_TIMEOUT_MS, ...options });
+  running.stdin.end(input);
+  return outputOf(running);
+}
+
+/** Its standard output as text. */
+export async function programText(
   program: string,
   args: readonly string[],
   options: ProgramOptions = {},
-): Promise<ProgramOutput> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, {
-      env: programEnvironment(options.env),
-      stdio: ['pipe', 'pipe', 'pipe'],
-      killSignal: 'SIGKILL',
-      // Ctrl-C is for whoever waits for it: it decides what is stopped, and when.
-      detached: true,
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
-    });
-    const stdout = collect(child.stdout);
-    const stderr = collect(child.stderr);
-    const deadline = AbortSignal.timeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-    const onDeadline = () => void child.kill('SIGKILL');
-    deadline.addEventListener('abort', onDeadline, { once: true });
-    child.on('error', (error) => reject(startError(program, error)));
-    child.on('close', (code, signal) => {
-      deadline.removeEventListener('abort', onDeadline);
-      const said = stderr().toString('utf8');
-      if (code === 0) resolve({ stdout: stdout(), stderr: said });
-      else reject(new ProgramError(`${program}: ${endOf(code, signal, said)}`, said));
-    });
-    // A program that ends without reading its input closes the pipe; its exit status tells what happened.
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(options.input ?? '');
-  });
+): Promise<string> {
+  return (await runProgram(program, args, options)).stdout.toString('utf8');
 }
 
-/** A child process that filters standard input to standard output. */
-export interface Filter {
-  readonly input: NodeJS.WritableStream;
-  readonly output: AsyncIterable<Buffer>;
-  /** Resolves when it ended well, rejects otherwise. To be awaited after the output's end. */
-  readonly ended: Promise<void>;
-  kill(): void;
+export interface RunningProgram {
+  readonly pid: number | undefined;
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  /** Resolves with its standard error when it ended well, rejects otherwise. */
+  readonly ended: Promise<string>;
+  /** Ends it and all that it started. `ended` rejects with the reason, if one is given. */
+  kill(reason?: unknown): void;
 }
 
-export function startFilter(program: string, args: readonly string[]): Filter {
+/** Whoever starts it reads its standard output to the end. */
+export function startProgram(
+  program: string,
+  args: readonly string[],
+  options: StartOptions = {},
+): RunningProgram {
+  options.signal?.throwIfAborted();
   const child = spawn(program, args, {
-    env: programEnvironment(),
+    cwd: options.cwd,
+    env: programEnvironment(options.env),
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
   });
+  // A program that ends without reading its input closes the pipe; its exit status tells what happened.
   child.stdin.on('error', () => undefined);
-  const ended = endOfFilter(program, child, collect(child.stderr));
-  // Looked at after the output has ended; a failure before that is not unhandled.
+  const reasons: unknown[] = [];
+  let open = true;
+  child.once('close', () => {
+    open = false;
+  });
+  const kill = (reason?: unknown) => {
+    if (reason !== undefined) reasons.push(reason);
+    if (open) killGroup(child);
+  };
+  const shown = commandLine(options.shownAs ?? [program, ...args]);
+  const ended = endOf(child, shown, options, { kill, reasons }).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw new CardError(options.missing ?? notInstalled(program), { cause: error });
+  });
+  // Whoever reads the output looks at it afterwards; a failure before that is not unhandled.
   ended.catch(() => undefined);
-  return { input: child.stdin, output: child.stdout, ended, kill: () => void child.kill('SIGKILL') };
+  return { pid: child.pid, stdin: child.stdin, stdout: child.stdout, ended, kill };
+}
+
+/** Collects what a program writes until it ends; one that writes too much is ended. */
+export async function outputOf({ stdout, ended, kill }: RunningProgram): Promise<ProgramOutput> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  stdout.on('data', (chunk: Buffer) => {
+    size += chunk.length;
+    if (size <= MAX_OUTPUT_BYTES) chunks.push(chunk);
+    else kill(new CardError(`a program wrote more than ${MAX_OUTPUT_BYTES} bytes`));
+  });
+  const stderr = await ended;
+  return { stdout: Buffer.concat(chunks), stderr };
 }
 
 /** An environment in which programs speak English and find their file system tools. */
@@ -116,37 +148,72 @@ export function programEnvironment(more: NodeJS.ProcessEnv = {}): NodeJS.Process
   return { ...process.env, LC_ALL: 'C', TZ: 'UTC', PATH: path, ...more };
 }
 
-function endOfFilter(program: string, child: ChildProcess, stderr: () => Buffer): Promise<void> {
-  return new Promise((resolve, reject) => {
-    child.on('error', (error) => reject(startError(program, error)));
-    child.on('close', (code, signal) => {
-      const said = stderr().toString('utf8');
-      if (code === 0) resolve();
-      else reject(new ProgramError(`${program}: ${endOf(code, signal, said)}`, said));
-    });
-  });
+async function endOf(
+  child: ChildProcessWithoutNullStreams,
+  shown: string,
+  { signal, timeoutMs, onLine }: StartOptions,
+  { kill, reasons }: { readonly kill: (reason: unknown) => void; readonly reasons: readonly unknown[] },
+): Promise<string> {
+  const stderr = keepEnd(child.stderr);
+  if (onLine !== undefined) createInterface({ input: child.stderr }).on('line', onLine);
+  const onAbort = () => kill(signal?.reason);
+  const onTimeout = (limit: number) =>
+    kill(new ProgramError(`${shown} took longer than ${limit / 1000} s${lastLines(stderr())}`, stderr()));
+  signal?.addEventListener('abort', onAbort);
+  const timer = timeoutMs === undefined ? undefined : setTimeout(onTimeout, timeoutMs, timeoutMs);
+  try {
+    const [code, by] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+    if (reasons.length > 0) throw reasons[0];
+    const said = stderr();
+    if (code === 0) return said;
+    const how = by === null ? `exit status ${code}` : by;
+    throw new ProgramError(`${shown} failed (${how})${lastLines(said)}`, said);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+  }
 }
 
-function startError(program: string, error: NodeJS.ErrnoException): Error {
-  if (error.code !== 'ENOENT') return error;
-  const [debian, homebrew] = PACKAGES[program] ?? [program, program];
-  return new CardError(
-    `${program} is needed and not installed: "apt install ${debian}", or "brew install ${homebrew}" on macOS`,
-  );
+function killGroup({ pid }: ChildProcessWithoutNullStreams): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    // It has ended by itself meanwhile; macOS says so with EPERM.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ESRCH' && code !== 'EPERM') throw error;
+  }
 }
 
-function endOf(code: number | null, signal: NodeJS.Signals | null, stderr: string): string {
-  const said = stderr.trim().slice(-1000);
-  const how = signal === null ? `exit status ${code}` : `killed by ${signal}`;
-  return said === '' ? how : said.replaceAll('\n', '; ');
-}
-
-function collect(stream: NodeJS.ReadableStream): () => Buffer {
-  const chunks: Buffer[] = [];
-  let size = 0;
+function keepEnd(stream: Readable): () => string {
+  let kept: Buffer = Buffer.alloc(0);
   stream.on('data', (chunk: Buffer) => {
-    if (size < MAX_OUTPUT_BYTES) chunks.push(chunk.subarray(0, MAX_OUTPUT_BYTES - size));
-    size += chunk.length;
+    kept = Buffer.concat([kept, chunk]);
+    if (kept.length > 2 * KEPT_STDERR_BYTES) kept = kept.subarray(-KEPT_STDERR_BYTES);
   });
-  return () => Buffer.concat(chunks);
+  return () => kept.subarray(-KEPT_STDERR_BYTES).toString('utf8');
+}
+
+/** For behind "… failed": one line stands on the same line, several stand below. */
+function lastLines(stderr: string): string {
+  const lines = stderr
+    .trim()
+    .split('\n')
+    .slice(-TOLD_LINES)
+    .map((line) => withoutPasswords(line.slice(0, TOLD_LINE_LENGTH)));
+  if (lines.length > 1) return `:\n${lines.join('\n')}`;
+  return lines[0] === '' ? '' : `: ${lines[0]}`;
+}
+
+/** A script among the words is cut; what is left tells one call from another. */
+function commandLine(words: readonly string[]): string {
+  const shown = words.slice(0, TOLD_WORDS).map((word) => {
+    const flat = withoutPasswords(word).replace(/\s+/g, ' ');
+    return flat.length > TOLD_WORD_LENGTH ? `${flat.slice(0, TOLD_WORD_LENGTH)}…` : flat;
+  });
+  return [...shown, ...(words.length > TOLD_WORDS ? ['…'] : [])].join(' ');
+}
+
+/** A mirror or registry may be named with a password in its address. */
+function withoutPasswords(text: string): string {
+  return text.replace(/(:\/\/)[^/@\s]+@/g, '$1***@');
 }

@@ -10,11 +10,10 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ReleaseArchitecture } from '#protocol/fleet/v1alpha1/agent-release.js';
 import { CardError } from '../card-error.js';
-import { command } from './command.js';
+import { runProgram } from '../lib/program.js';
 
 const PACKAGE = fileURLToPath(new URL('../../../package.json', import.meta.url));
 const ADD_ON = 'node-pty';
-const NO_NPM = 'npm is not on this machine, and brings the add-on of the agent for the board: install it';
 
 export interface StageOptions {
   /** Filled; removed first. */
@@ -64,9 +63,8 @@ async function addOnFor(
     await writeFile(join(scratch, 'package.json'), text);
     const target = ['--os=linux', `--cpu=${cpu}`, '--libc=glibc', '--ignore-scripts', '--no-package-lock'];
     const quiet = ['--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline'];
-    await command('npm', ['install', ...target, ...quiet, '--cache', join(cache, 'npm')], {
+    await runProgram('npm', ['install', ...target, ...quiet, '--cache', join(cache, 'npm')], {
       cwd: scratch,
-      missing: NO_NPM,
       signal,
     });
     // Says where it came from, which is not the same on every machine.

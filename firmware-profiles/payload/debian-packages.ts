@@ -6,7 +6,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CardError } from '../card-error.js';
-import { command } from './command.js';
+import { programText } from '../lib/program.js';
 
 /** What the agent runs: device-agent/runtime and device-agent/network. */
 export const BOARD_PACKAGES = [
@@ -46,7 +46,7 @@ export async function debianPackages({
   const status = join(state, 'status');
   const sources = await sourcesFor(suite, state, signal);
   const apt = (tool: 'apt-get' | 'apt-cache', ...args: readonly string[]) =>
-    command(
+    programText(
       tool,
       [
         ...['-q', '-o', 'APT::Architecture=arm64', '-o', 'APT::Architectures=arm64'],
@@ -93,7 +93,7 @@ async function sourcesFor(
 ): Promise<readonly string[]> {
   const system = await readFile('/etc/os-release', 'utf8').catch(() => '');
   if (system.includes(`VERSION_CODENAME=${suite}\n`) && /^ID=debian$/m.test(system)) return [];
-  const targets = await command(
+  const targets = await programText(
     'apt-get',
     ['indextargets', '--format', '$(REPO_URI) $(RELEASE)', 'Created-By: Packages'],
     { missing: NO_APT, signal },

