@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, utimes } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,6 +14,7 @@ import { BOARD_PACKAGES, debianPackages } from './debian-packages.js';
 import { digestOf, digestOfTree, filesBelow } from './digest.js';
 import { NODE_VERSION, nodeRuntime } from './node-runtime.js';
 import { openPayload, PAYLOAD_MANIFEST, type Payload, type PayloadManifest } from './payload.js';
+import { prunePayloads } from './prune-cache.js';
 
 /** Counted up when the archive's layout changes. */
 const LAYOUT = 1;
@@ -67,6 +68,10 @@ export async function buildPayload(options: PayloadOptions): Promise<Payload> {
       progress('payload: packing');
       await writeArchive(file, await membersOf({ manifest, node, release, debs }));
     }
+    const now = Date.now();
+    // Used last.
+    await utimes(file, now / 1000, now / 1000);
+    await prunePayloads(cache, basename(file), now);
     return await openPayload(file);
   } finally {
     await rm(scratch, { recursive: true, force: true });
