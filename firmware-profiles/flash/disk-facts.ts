@@ -5,6 +5,8 @@ export interface DiskFacts {
   /** What to open for writing: on macOS the raw device. */
   readonly device: string;
   readonly bytes: number;
+  /** Of a logical sector, as far as the system tells. */
+  readonly sectorBytes?: number;
   /** For people: 'Generic SD Card'. */
   readonly model: string;
   /** Path of the whole disk when `path` is only a part of it. */

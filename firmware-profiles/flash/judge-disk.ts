@@ -3,6 +3,7 @@
  * unusually large only by a person who says so twice: with --force, and by naming the disk again.
  */
 import { CardError } from '../card-error.js';
+import { SECTOR_BYTES } from '../image/partition.js';
 import type { DiskFacts } from './disk-facts.js';
 
 /** Larger than the cards that boards boot from. */
@@ -30,6 +31,11 @@ export function judgeDisk(disk: DiskFacts, consent: Consent): void {
   }
   if (bytes === 0) throw new CardError(`${named} is empty: put a card into the reader`);
   if (disk.readOnly) throw new CardError(`${named} is write-protected: look at the switch of the card`);
+  if (disk.sectorBytes !== undefined && disk.sectorBytes !== SECTOR_BYTES) {
+    throw new CardError(
+      `${named} has sectors of ${disk.sectorBytes} bytes, and images are laid out for sectors of ${SECTOR_BYTES}: no board would find a partition on it; take another disk`,
+    );
+  }
   const doubts = [
     ...(disk.uses.length > 0 ? [`is in use (${list(disk.uses)}): unmount it`] : []),
     ...(disk.removable ? [] : ['is neither removable nor plugged in by USB']),

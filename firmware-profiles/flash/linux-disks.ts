@@ -50,6 +50,9 @@ export async function linuxDisk(path: string, options: LinuxDisksOptions = {}): 
     path,
     device: path,
     bytes: Number((await attribute('size')) || 0) * SECTOR_BYTES,
+    ...(isPartition
+      ? {}
+      : { sectorBytes: Number(await attribute('queue/logical_block_size')) || SECTOR_BYTES }),
     model: [await attribute('device/vendor'), await attribute('device/model'), await attribute('device/name')]
       .filter((part) => part !== '')
       .join(' '),

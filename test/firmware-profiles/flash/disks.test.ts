@@ -52,6 +52,7 @@ const DEVICES: Readonly<
       size: '62333952',
       ro: '0',
       removable: '1',
+      'queue/logical_block_size': '512',
       'device/vendor': 'Generic',
       'device/model': 'SD Card',
     },
@@ -68,6 +69,10 @@ const DEVICES: Readonly<
     attributes: { size: '62333952', ro: '0', removable: '0', 'device/type': 'MMC' },
   },
   'pci/usb1/1-3/block/sdd': { number: '8:48', attributes: { size: '0', ro: '0', removable: '1' } },
+  'pci/usb1/1-5/block/sdf': {
+    number: '8:80',
+    attributes: { size: '62333952', ro: '0', removable: '1', 'queue/logical_block_size': '4096' },
+  },
   'pci/usb1/1-4/block/sde': { number: '8:64', attributes: { size: '1000000000', ro: '0', removable: '0' } },
 };
 
@@ -150,6 +155,10 @@ test('cards pass; what is odd needs to be said twice, naming the disk', async (t
   assert.match(await judge('/dev/mmcblk1'), /neither removable nor plugged in by USB/);
   assert.match(await judge('/dev/sdd'), /\/dev\/sdd is empty: put a card into the reader/);
   assert.match(await judge('/dev/sde'), /has 512 GB, unusually much for a card/);
+  assert.match(
+    await judge('/dev/sdf', { force: true, destroy: '/dev/sdf' }),
+    /\/dev\/sdf has sectors of 4096 bytes, and images are laid out for sectors of 512: .*take another disk/,
+  );
   await assert.rejects(linuxDisk('/dev/none', made), /\/dev\/none is not a block device/);
 });
 
@@ -225,6 +234,7 @@ const MAC: Readonly<Record<string, unknown>> = {
     WholeDisk: true,
     ParentWholeDisk: 'disk4',
     TotalSize: 31914983424,
+    DeviceBlockSize: 512,
     Internal: true,
     RemovableMedia: true,
     Ejectable: true,
@@ -278,6 +288,8 @@ test('macOS: the system is found below its APFS container, and cards are written
     /\/dev\/disk4 \(Built In SDXC Reader\) is in use \(\/Volumes\/bootfs\): unmount it/,
   );
   assert.equal(verdict({ ...card, uses: [] }), 'fine');
+  assert.equal(card.sectorBytes, 512);
+  assert.match(verdict({ ...card, uses: [], sectorBytes: 4096 }), /has sectors of 4096 bytes/);
   assert.match(
     verdict(await macDisk('/dev/rdisk4s1', diskutil)),
     /is a partition; name the whole disk: --to \/dev\/disk4/,
