@@ -7,6 +7,7 @@ import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CardError } from '../card-error.js';
+import { isMisread } from '../image/volume.js';
 import { isProcessAlive } from '../lib/process-alive.js';
 
 const PREFIX = 'covey-flash-';
@@ -21,6 +22,10 @@ export class WorkDirectory implements AsyncDisposable {
 
   /** In `parent`, or where the system has room for large temporary files. */
   static async create(parent = defaultParent()): Promise<WorkDirectory> {
+    if (isMisread(parent))
+      throw new CardError(
+        `cannot work in ${parent}: its path has ? or @@ in it, which mtools and debugfs misread; name another with --work`,
+      );
     try {
       await mkdir(parent, { recursive: true });
       await removeAbandoned(parent);

@@ -5,8 +5,8 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, open, rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { type FileHandle, open, rm, symlink } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
 import { Transform } from 'node:stream';
 import { CardError } from '../card-error.js';
 import { ProgramError } from '../lib/program.js';
@@ -16,6 +16,7 @@ import { decompress } from './decompress.js';
 import type { PartitionTable } from './partition.js';
 import { readPartitionTable } from './partition-table.js';
 import { SparseFile } from './sparse-file.js';
+import { isMisread } from './volume.js';
 
 const READ_BYTES = 2 ** 20;
 
@@ -49,8 +50,9 @@ export async function openBaseImage(options: OpenImageOptions): Promise<BaseImag
   const { bytesRead } = await handle.read(head, 0, head.length, 0);
   const compression = detectCompression(head.subarray(0, bytesRead), name);
   const unpacked = join(workDirectory, 'base.img');
-  const disk = compression === 'raw' ? file : unpacked;
+  const disk = compression === 'raw' && !isMisread(file) ? file : unpacked;
   try {
+    if (compression === 'raw' && disk === unpacked) await symlink(resolve(file), unpacked);
     const { bytes, sha256 } = await unpack(options, size, compression, unpacked);
     await using reader = await open(disk, 'r');
     const table = await readPartitionTable(

@@ -6,10 +6,12 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { CardError } from '#firmware-profiles/card-error.js';
+import { prepareBase } from '#firmware-profiles/flash/flash-card.js';
+import { WorkDirectory } from '#firmware-profiles/flash/work-directory.js';
 import { openBaseImage } from '#firmware-profiles/image/base-image.js';
 import { expectedDigest } from '#firmware-profiles/image/expected-digest.js';
 import { noProgress } from '#firmware-profiles/lib/progress.js';
-import { openImage, sha256Of, tool, workDirectory } from '#test/helpers/flashing.js';
+import { openImage, profileNamed, sha256Of, tool, workDirectory } from '#test/helpers/flashing.js';
 import { PI_IMAGE, syntheticImage, whyNoImages } from '#test/helpers/synthetic-image.js';
 import { tempDir } from '#test/helpers/temp-dir.js';
 
@@ -47,6 +49,22 @@ test('an image is the same however it is packed and whatever it is called', { sk
       name: 'CardError',
       message: new RegExp(`${digest}, expected ${wrong}; download it again`),
     });
+  }
+});
+
+test('a raw image is read alike under a path that debugfs or mtools would misread', { skip }, async (t) => {
+  const image = syntheticImage(PI_IMAGE);
+  const profile = await profileNamed('raspberry-pi-4');
+  const { partitions, facts } = await prepareBase(await openImage(t, image), profile);
+  assert.ok(partitions.boot !== undefined && facts.boot?.files.has('cmdline.txt'));
+  assert.ok(facts.root?.files.size !== 0);
+  for (const name of ['what?offset=1.img', 'a@@512.img']) {
+    const odd = join(await tempDir(t), name);
+    await copyFile(image, odd);
+    assert.deepEqual((await prepareBase(await openImage(t, odd), profile)).facts, facts, name);
+    const work = join(await tempDir(t), name);
+    await assert.rejects(WorkDirectory.create(work), /its path has \? or @@ in it.*--work/);
+    assert.equal(await sha256Of(odd), await sha256Of(image));
   }
 });
 
