@@ -78,6 +78,9 @@ async function checkedFile(
   { path, size, consent, sources = [], mayBeFinished = false }: TargetOptions,
   exists: boolean,
 ): Promise<CheckedTarget> {
+  const directory = dirname(path);
+  if ((await stat(directory).catch(() => undefined)) === undefined)
+    throw new CardError(`cannot write ${path}: there is no directory ${directory}`);
   for (const source of exists ? sources : []) {
     if (await isSameFile(path, source))
       throw new CardError(`${path} is what the card is made of (${source}): write to another file`);
@@ -95,7 +98,6 @@ async function checkedFile(
           `--size ${size}: too small, the image needs ${bytes} bytes (${bytes - size} more)`,
         );
       }
-      const directory = dirname(path);
       const { bavail, bsize } = await statfs(directory).catch(() => {
         throw new CardError(`cannot write ${path}: there is no directory ${directory}`);
       });

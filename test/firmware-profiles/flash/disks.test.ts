@@ -183,6 +183,7 @@ test('what is no disk is told so', async (t) => {
   );
   await assert.rejects(check('/dev/null'), /is neither a file nor a disk/);
   await assert.rejects(check(directory), /is neither a file nor a disk/);
+  await assert.rejects(check(join(directory, 'none/a.img')), /a\.img: there is no directory .*\/none$/);
   const file = join(directory, 'kept.img');
   await writeFile(file, 'precious');
   await assert.rejects(
