@@ -27,12 +27,12 @@ export interface CardList {
   readonly problems: readonly CsvProblem[];
 }
 
-const MAX_BYTES = 8 * 2 ** 20;
+export const MAX_LIST_BYTES = 8 * 2 ** 20;
 const MAX_CARDS = 10_000;
 
 export function readCards(text: string): CardList {
   const refuse = (message: string): CardList => ({ rows: [], problems: [{ line: 1, column: 1, message }] });
-  if (text.length > MAX_BYTES) return refuse('too large for a list of cards');
+  if (text.length > MAX_LIST_BYTES) return refuse('too large for a list of cards');
   const { records, problems } = parseCsv(text);
   const [header, ...lines] = records;
   if (header === undefined)

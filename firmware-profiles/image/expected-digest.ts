@@ -2,9 +2,9 @@
  * The SHA-256 that a base image must have, as `--sha256` gives it: 64 hexadecimal digits, or a file as `sha256sum`
  * writes it, of which the line with the image's name counts, or the only line.
  */
-import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { CardError } from '../card-error.js';
+import { readTextWithin } from '../lib/read-text.js';
 
 const DIGEST = /^[0-9a-fA-F]{64}$/;
 const LINE = /^\\?([0-9a-fA-F]{64})(?: [ *](.+))?$/;
@@ -13,12 +13,11 @@ const MAX_FILE_BYTES = 2 ** 20;
 /** Lower-case hexadecimal digits. Rejects with a CardError. */
 export async function expectedDigest(option: string, image: string): Promise<string> {
   if (DIGEST.test(option)) return option.toLowerCase();
-  const text = await readFile(option, 'utf8').catch((error: NodeJS.ErrnoException) => {
+  const text = await readTextWithin(option, MAX_FILE_BYTES).catch((error: NodeJS.ErrnoException) => {
     const why = error.code === 'ENOENT' ? 'there is no such file' : error.message;
     throw new CardError(`--sha256 ${option}: neither 64 hexadecimal digits nor a readable file: ${why}`);
   });
-  if (text.length > MAX_FILE_BYTES)
-    throw new CardError(`--sha256 ${option}: too large for a file of digests`);
+  if (text === undefined) throw new CardError(`--sha256 ${option}: too large for a file of digests`);
   const lines = text.split(/\r?\n/).flatMap((line) => {
     const match = LINE.exec(line.trim());
     return match === null ? [] : [{ digest: match[1] ?? '', name: match[2] }];

@@ -2,8 +2,8 @@
  * From the texts of a card to what it is told: every value is checked here, before anything else happens, and every
  * fault says which field it is in. The claim is missing still; it is made at the last moment.
  */
-import { readFile } from 'node:fs/promises';
 import { CardError } from '#firmware-profiles/card-error.js';
+import { readTextWithin } from '#firmware-profiles/lib/read-text.js';
 import { type FirmwareProfile, ProfileError } from '#firmware-profiles/profile.js';
 import { type CardSettings, cardSettingsSchema } from '#firmware-profiles/settings.js';
 import type { CardTexts } from './options.js';
@@ -116,7 +116,12 @@ export async function orderCard(
 
 function networkOf(texts: CardTexts, problems: OrderProblem[]): CardSettings['network'] {
   const { address, gateway, dns } = texts;
-  if (address === undefined) return undefined;
+  if (address === undefined) {
+    const message = 'it is for a fixed address, and this card has none';
+    if (gateway !== undefined) problems.push({ field: 'gateway', message });
+    if (dns.length > 0) problems.push({ field: 'dns', message });
+    return undefined;
+  }
   if (gateway === undefined) {
     problems.push({ field: 'gateway', message: 'a fixed address needs the address of the router' });
     return undefined;
@@ -137,12 +142,12 @@ function parseLabels(texts: readonly string[]): Record<string, string> {
 async function readKeys(files: readonly string[]): Promise<string[]> {
   const keys: string[] = [];
   for (const file of files) {
-    const text = await readFile(file, 'utf8').catch((error: Error) => {
+    const text = await readTextWithin(file, MAX_KEY_FILE).catch((error: Error) => {
       throw new CardError(`cannot read the SSH key ${file}: ${error.message}`);
     });
+    if (text === undefined) throw new CardError(`${file} is too large for public keys`);
     if (text.includes('PRIVATE KEY'))
       throw new CardError(`${file} is a private key: name the public one, ${file}.pub`);
-    if (text.length > MAX_KEY_FILE) throw new CardError(`${file} is too large for public keys`);
     const lines = text.split(/\r?\n/).map((line) => line.trim());
     const found = lines.filter((line) => line !== '' && !line.startsWith('#'));
     if (found.length === 0) throw new CardError(`${file} has no key in it`);

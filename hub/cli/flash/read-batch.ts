@@ -2,9 +2,9 @@
  * The cards of a batch from its CSV. All that is wrong with it, in form and in meaning, is reported at once by line
  * and column, and nothing is done before it is right.
  */
-import { readFile } from 'node:fs/promises';
-import { type CardRow, readCards } from '#firmware-profiles/flash/cards-csv.js';
+import { type CardRow, MAX_LIST_BYTES, readCards } from '#firmware-profiles/flash/cards-csv.js';
 import type { CsvProblem } from '#firmware-profiles/flash/csv.js';
+import { readTextWithin } from '#firmware-profiles/lib/read-text.js';
 import { CommandError, type Output } from '../command.js';
 import { type CardOrder, type OrderContext, orderCard } from './card-order.js';
 import type { CardTexts } from './options.js';
@@ -19,9 +19,10 @@ export interface BatchFile {
 }
 
 export async function readBatch(path: string): Promise<BatchFile> {
-  const text = await readFile(path, 'utf8').catch((error: Error) => {
+  const text = await readTextWithin(path, MAX_LIST_BYTES).catch((error: Error) => {
     throw new CommandError(`cannot read --batch ${path}: ${error.message}`);
   });
+  if (text === undefined) throw new CommandError(`--batch ${path}: too large for a list of cards`);
   return { path, ...readCards(text) };
 }
 
@@ -33,6 +34,8 @@ export function textsOf(row: CardRow, common: CardTexts): CardTexts {
       ?.split(SEPARATOR)
       .filter((part) => part !== '') ?? [];
   const dns = list('dns');
+  // Of the options, router and name servers are for those lines that have an address.
+  const fixed = row.has('address') ? common : { gateway: undefined, dns: [] };
   return {
     name: text('name'),
     profile: text('profile') ?? common.profile,
@@ -41,8 +44,8 @@ export function textsOf(row: CardRow, common: CardTexts): CardTexts {
     wifi: text('wifi') ?? common.wifi,
     wifiCountry: text('wifi-country') ?? common.wifiCountry,
     address: text('address'),
-    gateway: text('gateway') ?? common.gateway,
-    dns: dns.length > 0 ? dns : common.dns,
+    gateway: text('gateway') ?? fixed.gateway,
+    dns: dns.length > 0 ? dns : fixed.dns,
     sshKeys: [...common.sshKeys, ...list('ssh-key')],
   };
 }

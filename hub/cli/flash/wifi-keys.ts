@@ -2,9 +2,9 @@
  * Wi-Fi passphrases, from a file, the environment or the person, turned into the derived key as soon as they are
  * there. They are never an argument of a process, and never written anywhere.
  */
-import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
+import { readTextWithin } from '#firmware-profiles/lib/read-text.js';
 import { wifiKey } from '#firmware-profiles/wifi-key.js';
 import { CommandError } from '../command.js';
 
@@ -17,6 +17,7 @@ export interface WifiKeyOptions {
 }
 
 const VARIABLE = 'COVEY_WIFI_PASSWORD';
+const MAX_FILE_BYTES = 2 ** 20;
 
 /** SSID → derived key. Rejects with an error that says where a passphrase can be given. */
 export async function wifiKeys(
@@ -50,9 +51,10 @@ export async function wifiKeys(
 
 /** For one network the first line, for several a line SSID=PASSPHRASE each. */
 async function fromFile(file: string, names: readonly string[]): Promise<Map<string, string>> {
-  const text = await readFile(file, 'utf8').catch((error: Error) => {
+  const text = await readTextWithin(file, MAX_FILE_BYTES).catch((error: Error) => {
     throw new CommandError(`cannot read --wifi-password-file ${file}: ${error.message}`);
   });
+  if (text === undefined) throw new CommandError(`--wifi-password-file ${file}: too large for passphrases`);
   const lines = text.split(/\r?\n/).filter((line) => line !== '');
   const found = new Map<string, string>();
   for (const name of names) {

@@ -149,6 +149,10 @@ test('what cannot be made is one line, makes no file and leaves no claim', { ski
       /--static-ip: expected an IPv4 address with its/,
     ],
     [['--ssh-key', path('key')], /is a private key: name the public one/],
+    [['--ssh-key', '/dev/zero'], /\/dev\/zero is too large for public keys/],
+    [['--sha256', '/dev/zero'], /--sha256 \/dev\/zero: too large for a file of digests/],
+    [['--wifi', 'x', '--wifi-password-file', '/dev/zero'], /\/dev\/zero: too large for passphrases/],
+    [['--to', path('none/garage-1.img')], /garage-1\.img: there is no directory .*\/none$/],
     [['--hub', 'http://hub'], /--hub http:\/\/hub: expected an address such as https:/],
     [['--image', path('payload.json')], /payload\.json is not a disk image/],
     [['--payload', path('key')], /is not a payload of Covey/],
@@ -195,6 +199,7 @@ test('a batch with faults tells all of them by line and column, and writes nothi
       'Upper,raspberry-pi-4,,,,\n' +
       'a,toaster,room,,,\n' +
       'b,raspberry-pi-4,,At home,10.0.0.1,10.0.0.2\n' +
+      'c,raspberry-pi-4,,,,10.0.0.2\n' +
       'b,raspberry-pi-4,"x,,,\n',
   );
   const { code, stderr, stdout } = await flash('--batch', bad, '--to', path('bad/{name}.img'));
@@ -205,8 +210,9 @@ test('a batch with faults tells all of them by line and column, and writes nothi
     /^bad\.csv:3:3: profile: no firmware profile "toaster"/,
     /^bad\.csv:3:11: labels: "room" is no label/,
     /^bad\.csv:4:27: address: expected an IPv4 address with its prefix length/,
-    /^bad\.csv:5:1: the name "b" is on line 4 already/,
-    /^bad\.csv:5:18: this quote is never closed/,
+    /^bad\.csv:5:21: gateway: it is for a fixed address, and this card has none/,
+    /^bad\.csv:6:1: the name "b" is on line 4 already/,
+    /^bad\.csv:6:18: this quote is never closed/,
     /^bad\.csv: \d+ errors; nothing was written/,
   ])
     assert.ok(
@@ -214,6 +220,8 @@ test('a batch with faults tells all of them by line and column, and writes nothi
       `${expected}\n${stderr}`,
     );
   await assert.rejects(readdir(path('bad')), /ENOENT/);
+  const endless = await flash('--batch', '/dev/zero', '--to', path('bad/{name}.img'));
+  assert.match(endless.stderr, /--batch \/dev\/zero: too large for a list of cards/);
 });
 
 test('a batch makes each card with a claim of its own, and goes on where it was cut off', {
@@ -221,7 +229,16 @@ test('a batch makes each card with a claim of its own, and goes on where it was 
 }, async () => {
   await copyFile(join(ROOT, 'examples/cards.csv'), path('cards.csv'));
   const args = argumentsFor(
-    ['--batch', path('cards.csv'), '--to', path('out/{name}.img'), '--wifi-password-file', path('wifi')],
+    [
+      '--batch',
+      path('cards.csv'),
+      '--to',
+      path('out/{name}.img'),
+      '--wifi-password-file',
+      path('wifi'),
+      '--gateway',
+      '192.168.1.1',
+    ],
     syntheticImage(LARGE),
   );
   const run = await interrupt(args, 'preparing attic-1: done', 'SIGTERM');
