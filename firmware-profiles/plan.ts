@@ -7,6 +7,7 @@ import type { TextFiles } from './boot/dialect.js';
 import { dialectOf } from './boot/dialects.js';
 import { CardError } from './card-error.js';
 import { cardFiles } from './card-files.js';
+import { mebibytesNeeded, mebibytesThere } from './lib/mebibytes.js';
 import type { FirmwareProfile } from './profile.js';
 import type { CardSettings } from './settings.js';
 import type { CardStep } from './step.js';
@@ -52,7 +53,7 @@ export function planCard({ profile, settings, facts, payload, preload }: PlanInp
   const needed = payload.bytes + preload.reduce((sum, { bytes }) => sum + bytes, 0) + RESERVE_BYTES;
   if (volume.freeBytes < needed) {
     throw new CardError(
-      `the ${dialect.volume} partition of the image has ${mebibytes(volume.freeBytes)} free, the card needs ${mebibytes(needed)}: ` +
+      `the ${dialect.volume} partition of the image has ${mebibytesThere(volume.freeBytes)} free, the card needs ${mebibytesNeeded(needed)}: ` +
         (preload.length > 0
           ? 'preload fewer or smaller images'
           : 'take an image with a larger boot partition'),
@@ -64,8 +65,4 @@ export function planCard({ profile, settings, facts, payload, preload }: PlanInp
     ...cardFiles({ volume: dialect.volume, directory, profile, settings, payload, preload }),
     ...dialect.steps(input),
   ];
-}
-
-function mebibytes(bytes: number): string {
-  return `${(bytes / 2 ** 20).toFixed(0)} MiB`;
 }

@@ -2,11 +2,11 @@
  * Debian's archive as this machine reaches it: the mirror is the one in its apt sources. Works in a directory of its
  * own, without root, and keeps what was downloaded there until the archive has something newer.
  */
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type AptDirectory, DEBIAN_KEYRING, onlyFrom, openAptDirectory, versionInName } from '../lib/apt.js';
 import { type ProgramOptions, programText, runProgram } from '../lib/program.js';
 import { BuildError } from './build-error.js';
-import { KEYRING } from './tools.js';
 
 export interface Repository {
   readonly uri: string;
@@ -38,7 +38,7 @@ export function sourcesList(repositories: readonly Repository[], components: rea
   return repositories
     .map(
       ({ uri, release }) =>
-        `deb [arch=arm64 signed-by=${KEYRING}] ${uri} ${release} ${components.join(' ')}\n`,
+        `deb [arch=arm64 signed-by=${DEBIAN_KEYRING}] ${uri} ${release} ${components.join(' ')}\n`,
     )
     .join('');
 }
@@ -53,9 +53,9 @@ export class Archive {
   readonly #options: readonly string[];
   readonly #command: ProgramOptions;
 
-  private constructor(directory: string, time: number, options: readonly string[], command: ProgramOptions) {
-    this.packages = join(directory, 'archives');
-    this.sources = join(directory, 'sources.list');
+  private constructor(apt: AptDirectory, time: number, options: readonly string[], command: ProgramOptions) {
+    this.packages = apt.archives;
+    this.sources = apt.sources;
     this.time = time;
     this.#options = options;
     this.#command = command;
@@ -68,21 +68,14 @@ export class Archive {
     components: readonly string[],
     command: ProgramOptions,
   ): Promise<Archive> {
-    for (const name of ['lists/partial', 'archives/partial'])
-      await mkdir(join(directory, name), { recursive: true });
+    const apt = await openAptDirectory(directory);
     const repositories = debianRepositories(await programText('apt-get', TARGETS, command), suite);
-    await writeFile(join(directory, 'sources.list'), sourcesList(repositories, components));
-    await writeFile(join(directory, 'status'), '');
-    const options = [
-      ...['APT::Architecture=arm64', 'APT::Architectures=arm64', 'Debug::NoLocking=1', 'APT::Sandbox::User='],
-      ...[`Dir::State=${directory}`, `Dir::State::status=${join(directory, 'status')}`],
-      ...[`Dir::Cache=${directory}`, `Dir::Etc::sourcelist=${join(directory, 'sources.list')}`],
-      ...['Dir::Etc::sourceparts=/dev/null'],
-    ].flatMap((option) => ['-o', option]);
+    await writeFile(apt.sources, sourcesList(repositories, components));
+    const options = [...apt.options, ...onlyFrom(apt.sources)];
     await runProgram('apt-get', ['-qq', ...options, 'update'], command);
     // Packages that the archive has replaced.
     await runProgram('apt-get', ['-qq', ...options, 'autoclean'], command);
-    return new Archive(directory, await releaseTime(join(directory, 'lists')), options, command);
+    return new Archive(apt, await releaseTime(join(directory, 'lists')), options, command);
   }
 
   /** Paths of the packages' files. */
@@ -92,7 +85,7 @@ export class Archive {
     const files = await readdir(this.packages);
     const paths = new Map<string, string>();
     for (const name of names) {
-      const version = encodeVersion(await this.#field(name, 'Version'));
+      const version = versionInName(await this.#field(name, 'Version'));
       const file = files.find((entry) => entry.startsWith(`${name}_${version}_`) && entry.endsWith('.deb'));
       if (file === undefined) throw new BuildError(`apt-get did not download ${name} ${version}`);
       paths.set(name, join(this.packages, file));
@@ -122,11 +115,6 @@ export class Archive {
     if (value === undefined) throw new BuildError(`Debian's archive has no ${field} of package ${name}`);
     return value;
   }
-}
-
-/** apt writes the ':' of an epoch as %3a in a file's name. */
-function encodeVersion(version: string): string {
-  return version.replaceAll(':', '%3a');
 }
 
 async function releaseTime(lists: string): Promise<number> {

@@ -5,8 +5,9 @@
 import { createHash } from 'node:crypto';
 import { readdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { SECTOR_BYTES } from '../image/partition.js';
 import { type ProgramOptions, runProgram } from '../lib/program.js';
-import { type Layout, partitionScript, SECTOR_BYTES } from './layout.js';
+import { type Layout, partitionScript } from './layout.js';
 import { runInSandbox } from './sandbox.js';
 
 export interface AssembleInput {

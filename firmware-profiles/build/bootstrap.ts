@@ -3,6 +3,7 @@
  * under emulation, which takes longer than all the rest.
  */
 import { join } from 'node:path';
+import { shellQuoted } from '../first-boot/shell-text.js';
 import type { ProgramOptions } from '../lib/program.js';
 import type { Archive } from './archive.js';
 import type { Recipe } from './recipe.js';
@@ -36,7 +37,7 @@ export async function bootstrap(
       ...DPKG_OPTIONS.map((option) => `--dpkgopt=${option}`),
       // Downloads go to the cache, and what is there is not downloaded again.
       ...['--skip=essential/unlink', '--skip=download/empty'],
-      `--setup-hook=mkdir -p "$1/var/cache/apt/archives" && mount --bind '${quoted(kept)}' "$1/var/cache/apt/archives"`,
+      `--setup-hook=mkdir -p "$1/var/cache/apt/archives" && mount --bind ${shellQuoted(kept)} "$1/var/cache/apt/archives"`,
       '--customize-hook=umount "$1/var/cache/apt/archives"',
       ...[recipe.suite, root, archive.sources],
     ],
@@ -46,9 +47,4 @@ export async function bootstrap(
       env: { SOURCE_DATE_EPOCH: String(archive.time), TMPDIR: join(root, '..') },
     },
   );
-}
-
-/** For between single quotes of a shell. */
-function quoted(path: string): string {
-  return path.replaceAll("'", "'\\''");
 }

@@ -4,20 +4,10 @@
  * only what is new. The file appears whole or not at all.
  */
 import { createHash, randomUUID } from 'node:crypto';
-import {
-  chmod,
-  copyFile,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  writeFile,
-} from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { chmod, copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { type ProgramOptions, runProgram } from '../lib/program.js';
+import { syncFile } from '../lib/sync-file.js';
 import type { FirmwareProfile } from '../profile.js';
 import { Archive } from './archive.js';
 import { assemble } from './assemble.js';
@@ -154,12 +144,12 @@ async function build({ recipe, sizeBytes, key, cache, work, command, say }: Buil
   };
   for (const [name, content] of Object.entries(boot)) await writeFile(join(at('boot'), name), content);
   await copyFile(kernel.image, join(at('boot'), 'kernel8.img'));
-  for (const tree of kernel.deviceTrees) await copyFile(tree, join(at('boot'), baseName(tree)));
+  for (const tree of kernel.deviceTrees) await copyFile(tree, join(at('boot'), basename(tree)));
   await runProgram('find', [at('boot'), '-exec', 'touch', '-d', `@${archive.time}`, '{}', '+'], command);
   const layout = planLayout({ rootContentBytes, sizeBytes, diskId });
   const { time } = archive;
   await assemble({ layout, boot: at('boot'), root: at('root'), file: at('image'), time, command });
-  await sync(at('image'));
+  await syncFile(at('image'));
 }
 
 /** The boot loader's files, without those for debugging it. */
@@ -193,23 +183,10 @@ async function copy(from: string, to: string, command: ProgramOptions): Promise<
   const temporary = `${to}.${randomUUID()}.tmp`;
   try {
     await runProgram('cp', ['--sparse=always', '--reflink=auto', '--', from, temporary], command);
-    await sync(temporary);
+    await syncFile(temporary);
     await rename(temporary, to);
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
   }
-}
-
-async function sync(path: string): Promise<void> {
-  const handle = await open(path, 'r+');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-function baseName(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1);
 }

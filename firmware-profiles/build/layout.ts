@@ -2,15 +2,15 @@
  * Where the partitions of an image lie: an MBR with the firmware's FAT32 and an ext4 root, both on boundaries of
  * 4 MiB, which is a multiple of every card's erase block. Pure.
  */
+import { SECTOR_BYTES } from '../image/partition.js';
+import { MEBIBYTE, mebibytesNeeded, mebibytesThere } from '../lib/mebibytes.js';
 import { BuildError } from './build-error.js';
 
-export const SECTOR_BYTES = 512;
-const MIB = 2 ** 20;
-const ALIGNMENT_BYTES = 4 * MIB;
+const ALIGNMENT_BYTES = 4 * MEBIBYTE;
 /** As on Raspberry Pi OS: kernel and firmware are a tenth of it, the rest is for what flashing brings. */
-export const BOOT_BYTES = 512 * MIB;
+export const BOOT_BYTES = 512 * MEBIBYTE;
 /** Free on the root file system at least: for the agent and some images, where there is no larger card to grow to. */
-const ROOT_FREE_BYTES = 512 * MIB;
+const ROOT_FREE_BYTES = 512 * MEBIBYTE;
 /** Of an MBR's 32-bit sector numbers. */
 const MAX_BYTES = 2 ** 32 * SECTOR_BYTES;
 
@@ -44,8 +44,10 @@ export function planLayout({ rootContentBytes, sizeBytes, diskId }: LayoutInput)
   const smallest = rootStart + alignUp(Math.ceil((rootContentBytes * 8) / 7) + ROOT_FREE_BYTES);
   const total = Math.floor((sizeBytes ?? smallest) / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
   if (total < smallest)
-    throw new BuildError(`the image needs ${mebibytes(smallest)}, ${mebibytes(sizeBytes ?? 0)} is too small`);
-  if (total > MAX_BYTES) throw new BuildError(`an image has at most ${mebibytes(MAX_BYTES)}`);
+    throw new BuildError(
+      `the image needs ${mebibytesNeeded(smallest)}, ${mebibytesThere(sizeBytes ?? 0)} is too small`,
+    );
+  if (total > MAX_BYTES) throw new BuildError(`an image has at most ${mebibytesThere(MAX_BYTES)}`);
   return { sizeBytes: total, boot, root: { startBytes: rootStart, sizeBytes: total - rootStart }, diskId };
 }
 
@@ -70,8 +72,4 @@ export function partitionUuid({ diskId }: Pick<Layout, 'diskId'>, partition: 1 |
 
 function alignUp(bytes: number): number {
   return Math.ceil(bytes / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
-}
-
-function mebibytes(bytes: number): string {
-  return `${Math.floor(bytes / MIB)} MiB`;
 }

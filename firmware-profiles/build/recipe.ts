@@ -2,6 +2,7 @@
  * Everything that decides what an image holds, as data: two equal recipes, built from the same state of Debian's
  * archive, give the same image. Pure.
  */
+import { BOARD_PACKAGES } from '../payload/debian-packages.js';
 import type { FirmwareProfile } from '../profile.js';
 import { type Board, boardOf } from './boards.js';
 import { BuildError } from './build-error.js';
@@ -37,8 +38,7 @@ const PACKAGES = [
   // Checking and growing its own disk.
   ...['fdisk', 'e2fsprogs', 'dosfstools'],
   // Containers and their networks.
-  ...['conmon', 'crun', 'containernetworking-plugins', 'iproute2', 'iputils-ping'],
-  ...['nftables', 'iptables', 'conntrack'],
+  ...[...BOARD_PACKAGES, 'iputils-ping'],
 ];
 
 /** Drivers of machines that are no small boards; they are a third of all. */

@@ -1,21 +1,31 @@
 /** The programs that building needs, with the Debian packages that bring them; an error names the one command to run. */
 import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DEBIAN_KEYRING } from '../lib/apt.js';
 import { programEnvironment } from '../lib/program.js';
 import { PROGRAM_PACKAGES } from '../lib/program-packages.js';
 import { BuildError } from './build-error.js';
 
 /** Runs arm64 programs on another processor. */
 export const EMULATOR = '/usr/bin/qemu-aarch64-static';
-export const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 /** Names of programs and paths of files. */
 const NEEDS: readonly string[] = [
-  ...['apt-get', 'dpkg-deb', KEYRING, 'mmdebstrap', 'arch-test', 'unshare', 'depmod', 'mkfs.vfat', 'mcopy'],
+  ...[
+    'apt-get',
+    'dpkg-deb',
+    DEBIAN_KEYRING,
+    'mmdebstrap',
+    'arch-test',
+    'unshare',
+    'depmod',
+    'mkfs.vfat',
+    'mcopy',
+  ],
   ...['mke2fs', 'sfdisk'],
 ];
 const FILE_PACKAGES: Readonly<Record<string, string>> = {
-  [KEYRING]: 'debian-archive-keyring',
+  [DEBIAN_KEYRING]: 'debian-archive-keyring',
   [EMULATOR]: 'qemu-user-static',
 };
 
@@ -26,7 +36,7 @@ export interface Builder {
   readonly has: (file: string) => Promise<boolean>;
 }
 
-export const thisMachine: Builder = {
+const thisMachine: Builder = {
   platform: process.platform,
   arch: process.arch,
   isRoot: process.getuid?.() === 0,

@@ -3,11 +3,9 @@
  * disk that can be read anywhere. Everything outside the replaced partitions is the base's, byte for byte.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { BaseImage } from '../image/base-image.js';
-
-const READ_BYTES = 2 ** 20;
+import { digestOf } from '../lib/digest.js';
 
 /** A customised copy of one partition. */
 export interface Overlay {
@@ -82,11 +80,4 @@ export class CardSource implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const handle of new Set(this.#segments.map((segment) => segment.handle))) await handle.close();
   }
-}
-
-async function digestOf(file: string): Promise<string> {
-  const digest = createHash('sha256');
-  for await (const chunk of createReadStream(file, { highWaterMark: READ_BYTES }))
-    digest.update(chunk as Buffer);
-  return digest.digest('hex');
 }

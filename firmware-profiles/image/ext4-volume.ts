@@ -6,6 +6,7 @@ import { mkdtemp, open, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CardError } from '../card-error.js';
+import { mebibytesNeeded, mebibytesThere } from '../lib/mebibytes.js';
 import { runProgram } from '../lib/program.js';
 import { parentsOf, pathParts, type VolumeAccess, type VolumeContent, type VolumePlace } from './volume.js';
 
@@ -111,9 +112,8 @@ export class Ext4Volume implements VolumeAccess {
   async #spaceFor(path: string, bytes: number): Promise<void> {
     const free = await this.freeBytes();
     if (bytes <= free) return;
-    const mebibytes = (size: number) => `${Math.ceil(size / 2 ** 20)} MiB`;
     throw new CardError(
-      `${path} does not fit in the image's root file system: it is ${mebibytes(bytes)}, free are ${mebibytes(free)}`,
+      `${path} does not fit in the image's root file system: it is ${mebibytesNeeded(bytes)}, free are ${mebibytesThere(free)}`,
     );
   }
 

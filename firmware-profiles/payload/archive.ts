@@ -4,10 +4,11 @@
  */
 import { randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { open, rename, rm, stat } from 'node:fs/promises';
+import { rename, rm, stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { type Pack, pack } from 'tar-stream';
+import { syncFile } from '../lib/sync-file.js';
 
 export type Member = {
   readonly path: string;
@@ -32,9 +33,7 @@ export async function writeArchive(path: string, members: readonly Member[]): Pr
         throw error;
       }),
     ]);
-    const file = await open(partial, 'r+');
-    await file.sync();
-    await file.close();
+    await syncFile(partial);
     await rename(partial, path);
   } finally {
     await rm(partial, { force: true });

@@ -3,9 +3,10 @@
  * dependencies down to what every Debian system has. apt downloads and checks them in a directory of its own:
  * without root, and without touching this machine's packages. First boot installs those that are missing.
  */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CardError } from '../card-error.js';
+import { DEBIAN_KEYRING, onlyFrom, openAptDirectory, versionInName } from '../lib/apt.js';
 import { programText } from '../lib/program.js';
 
 /** What the agent runs: device-agent/runtime and device-agent/network. */
@@ -36,26 +37,14 @@ export interface DebianOptions {
 
 /** Paths of the packages, sorted by name. */
 export async function debianPackages({
-  directory: state,
+  directory,
   suite,
   signal,
 }: DebianOptions): Promise<readonly string[]> {
-  const archives = join(state, 'archives');
-  await mkdir(join(state, 'lists/partial'), { recursive: true });
-  await mkdir(join(archives, 'partial'), { recursive: true });
-  const status = join(state, 'status');
-  const sources = await sourcesFor(suite, state, signal);
+  const { archives, status, sources: list, options } = await openAptDirectory(directory);
+  const sources = await sourcesFor(suite, list, signal);
   const apt = (tool: 'apt-get' | 'apt-cache', ...args: readonly string[]) =>
-    programText(
-      tool,
-      [
-        ...['-q', '-o', 'APT::Architecture=arm64', '-o', 'APT::Architectures=arm64'],
-        ...['-o', `Dir::State=${state}`, '-o', `Dir::State::status=${status}`, '-o', `Dir::Cache=${state}`],
-        ...['-o', 'Debug::NoLocking=1', '-o', 'APT::Sandbox::User=', ...sources, ...args],
-      ],
-      { missing: NO_APT, signal },
-    );
-  await writeFile(status, '');
+    programText(tool, ['-q', ...options, ...sources, ...args], { missing: NO_APT, signal });
   await apt('apt-get', 'update');
   await writeFile(status, await assumedStatus(apt));
   const install = ['-y', '--no-install-recommends', 'install', ...BOARD_PACKAGES];
@@ -64,7 +53,7 @@ export async function debianPackages({
   const simulated = await apt('apt-get', '--simulate', ...install);
   const names = [...simulated.matchAll(/^Inst (\S+) \((\S+) .*\[(\S+)\]\)/gm)].map(
     ([, name = '', version = '', architecture = '']) =>
-      `${name}_${version.replaceAll(':', '%3a')}_${architecture}.deb`,
+      `${name}_${versionInName(version)}_${architecture}.deb`,
   );
   if (names.length === 0) throw new CardError(`apt found no packages for arm64 in ${suite}`);
   return names.sort().map((name) => join(archives, name));
@@ -85,10 +74,10 @@ async function assumedStatus(
   return records.replace(/^Package: .*$/gm, '$&\nStatus: install ok installed');
 }
 
-/** Options by which apt looks at the suite: this machine's own sources, or the same mirror's other release. */
+/** Options by which apt looks at the suite: this machine's own sources, or the same mirror's other release, put into `list`. */
 async function sourcesFor(
   suite: string,
-  state: string,
+  list: string,
   signal: AbortSignal | undefined,
 ): Promise<readonly string[]> {
   const system = await readFile('/etc/os-release', 'utf8').catch(() => '');
@@ -109,15 +98,11 @@ async function sourcesFor(
       `this machine's apt knows no mirror of Debian, from which the packages for ${suite} come: build the payload on Debian and give it here with --payload FILE`,
     );
   }
-  const list = join(state, 'sources.list');
   await writeFile(
     list,
     [...mirrors]
-      .map(
-        ([release, address]) =>
-          `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${address} ${release} main\n`,
-      )
+      .map(([release, address]) => `deb [signed-by=${DEBIAN_KEYRING}] ${address} ${release} main\n`)
       .join(''),
   );
-  return ['-o', `Dir::Etc::SourceList=${list}`, '-o', 'Dir::Etc::SourceParts=/dev/null'];
+  return onlyFrom(list);
 }

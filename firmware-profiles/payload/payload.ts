@@ -10,7 +10,7 @@ import { createGunzip } from 'node:zlib';
 import { extract } from 'tar-stream';
 import { z } from 'zod';
 import { CardError } from '../card-error.js';
-import { digestOf } from './digest.js';
+import { digestOf } from '../lib/digest.js';
 
 /** Of the archive; its first member, so that it is read without unpacking the rest. */
 export const PAYLOAD_MANIFEST = 'payload.json';

@@ -21,8 +21,8 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { scriptPath } from '#firmware-profiles/card-files.js';
+import { digestOf } from '#firmware-profiles/lib/digest.js';
 import { writeArchive } from '#firmware-profiles/payload/archive.js';
-import { digestOf } from '#firmware-profiles/payload/digest.js';
 import { planCard } from '#firmware-profiles/plan.js';
 import type { FirmwareProfile } from '#firmware-profiles/profile.js';
 import type { CardSettings } from '#firmware-profiles/settings.js';

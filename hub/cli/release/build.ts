@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { filesBelow } from '#firmware-profiles/lib/digest.js';
 import { writeArchive } from '#firmware-profiles/payload/archive.js';
-import { filesBelow } from '#firmware-profiles/payload/digest.js';
 import type { ReleaseArchitecture } from '#protocol/fleet/v1alpha1/agent-release.js';
 
 export interface BuiltArchive {

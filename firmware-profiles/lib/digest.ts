@@ -4,9 +4,12 @@ import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 
+const READ_BYTES = 2 ** 20;
+
 export async function digestOf(file: string): Promise<string> {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
+  for await (const chunk of createReadStream(file, { highWaterMark: READ_BYTES }))
+    hash.update(chunk as Buffer);
   return hash.digest('hex');
 }
 
