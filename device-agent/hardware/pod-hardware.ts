@@ -64,7 +64,7 @@ export function heldHardware(
   return { held: true, missing, outdated };
 }
 
-export function describeHeld({ resource, identity }: HeldUnit): string {
+function describeHeld({ resource, identity }: HeldUnit): string {
   return `${resource} (${describeIdentity(identity)})`;
 }
 

@@ -10,7 +10,7 @@ import { readFileIfPresent, writeFileDurably } from '../../lib/files.js';
 const MAX_PER_DEVICE = 8;
 
 /** How long after its end a certificate is still known as issued. */
-export const REMEMBER_EXPIRED_MS = 5 * 366 * 24 * 3_600_000;
+const REMEMBER_EXPIRED_MS = 5 * 366 * 24 * 3_600_000;
 
 export interface Issued {
   readonly fingerprint: string;

@@ -7,8 +7,8 @@ import type { AgentArtifact, AgentRelease, AgentRollout } from './agent-release.
 /** It names a directory on the device. */
 const MAX_VERSION = 63;
 /** An archive of this size would not be an agent. */
-export const MAX_ARCHIVE_BYTES = 512 * 2 ** 20;
-export const MAX_UNPACKED_BYTES = 2 * 2 ** 30;
+const MAX_ARCHIVE_BYTES = 512 * 2 ** 20;
+const MAX_UNPACKED_BYTES = 2 * 2 ** 30;
 const DIGEST = /^sha256:[a-f0-9]{64}$/;
 /** 64 bytes in base64. */
 const SIGNATURE = /^[A-Za-z0-9+/]{86}==$/;

@@ -10,7 +10,6 @@ import { FLEET_API_VERSION } from './well-known.js';
 const FLEET = 'dev.covey.fleet.v1alpha1';
 
 const STORAGE_KINDS = ['sd', 'emmc', 'nvme', 'usb', 'sata', 'virtual'] as const;
-export type StorageKind = (typeof STORAGE_KINDS)[number];
 
 /** How the first boot of a card is told what to do. */
 const BOOT_DIALECTS = ['raspberry-pi', 'cloud-init', 'direct'] as const;
@@ -60,7 +59,6 @@ export const profileHardwareSchema = struct(`${FLEET}.FirmwareProfileHardware`, 
   /** device: each node that matches is one unit. board: all that match together are one unit. */
   per: z.enum(['device', 'board']),
 });
-export type ProfileHardware = z.infer<typeof profileHardwareSchema>;
 
 export const profileStorageSchema = struct(`${FLEET}.FirmwareProfileStorage`, {
   /** What the board normally starts from. */
