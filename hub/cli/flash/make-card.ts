@@ -42,8 +42,8 @@ export async function makeCard(options: MakeCardOptions): Promise<MadeCard> {
   const path = resolve(target.path);
   const before = await claims.kept(name, path, hub.url);
   const claim = await claims.obtain(name, path, hub.url);
-  // The claim is that of what may be on the target.
-  let begun = before?.id === claim.id;
+  let begun = false;
+  let isWhole = false;
   try {
     const written = await flashCard({
       ...parts,
@@ -53,6 +53,7 @@ export async function makeCard(options: MakeCardOptions): Promise<MadeCard> {
         begun = true;
       },
     });
+    isWhole = true;
     const made = { ...written, claim };
     // In this order: a power cut in between is made good by the next run.
     await record(made);
@@ -65,7 +66,10 @@ export async function makeCard(options: MakeCardOptions): Promise<MadeCard> {
       throw new CommandError(
         `stopped; ${target.path} is unfinished: run the same command again to finish it`,
       );
-    if (begun) throw error;
+    if (begun && !isWhole)
+      say(`${target.path} is unfinished: once that is put right, run the same command again to finish it`);
+    // It may be that of what is on the target.
+    if (begun || isWhole || before?.id === claim.id) throw error;
     await claims
       .withdraw(claim, path, hub.url)
       .catch((why: Error) =>

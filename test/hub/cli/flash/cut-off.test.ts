@@ -101,6 +101,7 @@ test('a card that fails while it is written is finished by the same command, wit
       stderr,
       /covey flash: no space left for .*x\.img at byte \d+: free some and run the same command/,
     );
+    assert.match(stderr, /x\.img is unfinished: once that is put right, run the same command again/);
     const claimed = (await tokens()).get('loft-1');
     assert.notEqual(claimed, undefined);
     tool('mount', ['-o', 'remount,size=300m', small]);
