@@ -9,7 +9,6 @@ import { CardError } from '#firmware-profiles/card-error.js';
 import { checkTarget } from '#firmware-profiles/flash/open-target.js';
 import { ProgressLine } from '#firmware-profiles/flash/progress-line.js';
 import { WorkDirectory } from '#firmware-profiles/flash/work-directory.js';
-import { ProgramError } from '#firmware-profiles/lib/program.js';
 import type { noProgress } from '#firmware-profiles/lib/progress.js';
 import { defaultCache } from '#firmware-profiles/payload/build-payload.js';
 import { type FirmwareProfile, ProfileError } from '#firmware-profiles/profile.js';
@@ -28,6 +27,7 @@ import { once, Stock } from './flash/stock.js';
 import { lockTarget } from './flash/target-lock.js';
 import { askHidden, wifiKeys } from './flash/wifi-keys.js';
 import { profileNamed } from './known-profiles.js';
+import { StopSignal } from './stop-signal.js';
 
 export const flashCommand: Command = {
   name: 'flash',
@@ -36,25 +36,19 @@ export const flashCommand: Command = {
   options: FLASH_OPTIONS,
   async run(args, output) {
     const request = flashRequestFrom(args);
-    const stop = new AbortController();
-    const onSignal = () => stop.abort(new CommandError('stopped'));
-    process.once('SIGINT', onSignal);
-    process.once('SIGTERM', onSignal);
+    using stop = new StopSignal();
     try {
       return await new FlashRun(request, output, stop.signal).run();
     } catch (error) {
       if (stop.signal.aborted && !(error instanceof CommandError)) throw new CommandError('stopped');
       throw explained(error);
-    } finally {
-      process.removeListener('SIGINT', onSignal);
-      process.removeListener('SIGTERM', onSignal);
     }
   },
 };
 
 /** Errors that say all that a person needs, as the command line wants them. */
 function explained(error: unknown): unknown {
-  const known = [CardError, BuildError, ProfileError, ProgramError, ApiError];
+  const known = [CardError, BuildError, ProfileError, ApiError];
   return known.some((kind) => error instanceof kind) ? new CommandError((error as Error).message) : error;
 }
 

@@ -27,6 +27,7 @@ import { callApi, readCredentials } from '../credentials.js';
 import { dataDirectory, dataOption } from '../data-option.js';
 import { agentMain } from '../programs.js';
 import { createRemoteClient } from '../remote-client.js';
+import { StopSignal } from '../stop-signal.js';
 import { textTable } from '../text-table.js';
 import { type BuiltArchive, buildArchive } from './build.js';
 import { publishRelease } from './publish.js';
@@ -110,12 +111,21 @@ async function publish(
   const scratch = await mkdtemp(join(tmpdir(), 'covey-release-'));
   try {
     const archives: BuiltArchive[] = [];
+    using stop = new StopSignal();
     for (const architecture of architectures) {
       err(`building release ${version} for ${architecture}\n`);
       const staged = join(scratch, architecture);
-      await stageAgentRelease({ directory: staged, bundle: bundle(), cache: defaultCache(), architecture });
+      await stageAgentRelease({
+        directory: staged,
+        bundle: bundle(),
+        cache: defaultCache(),
+        architecture,
+        signal: stop.signal,
+      });
       archives.push(await buildArchive(staged, architecture, join(scratch, `${architecture}.tar.gz`)));
+      stop.signal.throwIfAborted();
     }
+    stop[Symbol.dispose]();
     const release = await publishRelease(hub, {
       version,
       archives,
