@@ -39,8 +39,6 @@ export const POD_CONDITION = {
 export const FLEET_TAINT = {
   /** NoExecute: the certificate of the device was revoked. */
   revoked: 'fleet.covey.dev/revoked',
-  /** NoSchedule: the lease has run out; the device is about to be judged dead. */
-  leaseExpired: 'fleet.covey.dev/lease-expired',
 } as const;
 
 /** Types of conditions of Devices. */
