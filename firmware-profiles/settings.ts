@@ -6,7 +6,6 @@
 import { isIPv4 } from 'node:net';
 import { z } from 'zod';
 import { checkDns1123Label, checkLabelValue, checkQualifiedName } from '#protocol/meta/names.js';
-import { CardError } from './card-error.js';
 
 const MAX_SSH_KEYS = 32;
 const MAX_LABELS = 64;
@@ -99,11 +98,3 @@ export const cardSettingsSchema = z.strictObject({
 });
 
 export type CardSettings = z.infer<typeof cardSettingsSchema>;
-
-/** Throws a CardError that names the field and what it has to look like. */
-export function parseCardSettings(value: unknown): CardSettings {
-  const parsed = cardSettingsSchema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new CardError(`settings of the card: ${issue?.path.join('.')}: ${issue?.message}`);
-}

@@ -1,3 +1,4 @@
+/** Which agent restarts its board, when it is asked to, and which refuses. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { type RebootOptions, reboot, refusesReboot } from '#device-agent/firmware/reboot.js';

@@ -1,3 +1,4 @@
+/** The key that releases are signed with: made once, its owner's only. */
 import assert from 'node:assert/strict';
 import { createPublicKey, verify } from 'node:crypto';
 import { stat } from 'node:fs/promises';
