@@ -6,13 +6,19 @@
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import { outputOf, ProgramError, type ProgramOptions, runProgram, startProgram } from '../lib/program.js';
+import {
+  DEFAULT_TIMEOUT_MS,
+  outputOf,
+  ProgramError,
+  type ProgramOptions,
+  runProgram,
+  startProgram,
+} from '../lib/program.js';
 import { BuildError } from './build-error.js';
 import { EMULATOR } from './tools.js';
 
 /** User ids in the namespace; Debian's packages use 0 to 65535. */
 const IDS = 65_536;
-const TIMEOUT_MS = 15 * 60_000;
 
 /** How the kernel knows a program for arm64: the head of its ELF file and which bits of it matter. */
 const MAGIC = String.raw`\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00`;
@@ -38,7 +44,7 @@ exec "$@" </dev/null
 export async function runInSandbox(
   command: string,
   args: readonly string[],
-  options: Omit<ProgramOptions, 'input'> = {},
+  { timeoutMs = DEFAULT_TIMEOUT_MS, cwd = '/', ...options }: Omit<ProgramOptions, 'input'> = {},
 ): Promise<string> {
   const registration = `:qemu-aarch64:M::${MAGIC}:${MASK}:${EMULATOR}:OCF`;
   const namespace = startProgram(
@@ -47,7 +53,7 @@ export async function runInSandbox(
       ...['--user', '--mount', '--pid', '--fork', '--'],
       ...['sh', '-euc', ENTER, 'sh', registration, command, ...args],
     ],
-    { timeoutMs: TIMEOUT_MS, cwd: '/', ...options, shownAs: [command, ...args] },
+    { ...options, timeoutMs, cwd, shownAs: [command, ...args] },
   );
   const done = outputOf(namespace);
   // Whoever waits below gets the failure; a second, unheard rejection would end the process.

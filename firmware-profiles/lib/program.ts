@@ -13,7 +13,7 @@ import type { Readable, Writable } from 'node:stream';
 import { CardError } from '../card-error.js';
 import { notInstalled } from './program-packages.js';
 
-const DEFAULT_TIMEOUT_MS = 15 * 60_000;
+export const DEFAULT_TIMEOUT_MS = 15 * 60_000;
 const MAX_OUTPUT_BYTES = 64 * 2 ** 20;
 /** The end of standard error is kept: that is where the reason stands. */
 const KEPT_STDERR_BYTES = 2 ** 16;
@@ -69,9 +69,9 @@ export class ProgramError extends CardError {
 export async function runProgram(
   program: string,
   args: readonly string[],
-  { input = '', ...options }: ProgramOptions = {},
+  { input = '', timeoutMs = DEFAULT_TIMEOUT_MS, ...options }: ProgramOptions = {},
 ): Promise<ProgramOutput> {
-  const running = startProgram(program, args, { timeoutMs: DEFAULT_TIMEOUT_MS, ...options });
+  const running = startProgram(program, args, { ...options, timeoutMs });
   running.stdin.end(input);
   return outputOf(running);
 }
@@ -86,6 +86,8 @@ export async function programText(
 }
 
 export interface RunningProgram {
+  /** The command as errors show it. */
+  readonly shown: string;
   readonly pid: number | undefined;
   readonly stdin: Writable;
   readonly stdout: Readable;
@@ -126,17 +128,17 @@ export function startProgram(
   });
   // Whoever reads the output looks at it afterwards; a failure before that is not unhandled.
   ended.catch(() => undefined);
-  return { pid: child.pid, stdin: child.stdin, stdout: child.stdout, ended, kill };
+  return { shown, pid: child.pid, stdin: child.stdin, stdout: child.stdout, ended, kill };
 }
 
 /** Collects what a program writes until it ends; one that writes too much is ended. */
-export async function outputOf({ stdout, ended, kill }: RunningProgram): Promise<ProgramOutput> {
+export async function outputOf({ shown, stdout, ended, kill }: RunningProgram): Promise<ProgramOutput> {
   const chunks: Buffer[] = [];
   let size = 0;
   stdout.on('data', (chunk: Buffer) => {
     size += chunk.length;
     if (size <= MAX_OUTPUT_BYTES) chunks.push(chunk);
-    else kill(new CardError(`a program wrote more than ${MAX_OUTPUT_BYTES} bytes`));
+    else kill(new CardError(`${shown} wrote more than ${MAX_OUTPUT_BYTES} bytes`));
   });
   const stderr = await ended;
   return { stdout: Buffer.concat(chunks), stderr };
