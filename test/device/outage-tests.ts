@@ -3,12 +3,20 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { agentBudget } from '#device-agent/budget.js';
 import { eventually } from '#test/helpers/eventually.js';
-import { isReady, type PodListView, type PodView } from '#test/helpers/workloads.js';
-import { type DeviceView, figure, LONG_AGO, SLOW_MS, seconds } from './device-view.js';
+import {
+  deploymentManifest,
+  isReady,
+  type PodListView,
+  type PodView,
+  shell,
+} from '#test/helpers/workloads.js';
+import { type DeviceView, FOREVER, figure, LONG_AGO, ON_DEVICE, SLOW_MS, seconds } from './device-view.js';
 import { DEVICE, SPARE } from './lab.js';
 
 /** Silence until a device with pods of class `fast` is judged dead, and its pods' start on another. */
 const FAILOVER_MS = 15_000;
+/** The budget is one with so many pods. */
+const PODS_OF_BUDGET = 10;
 
 /** Container, process start and restarts: what must not change when nothing may be restarted. */
 function identity({ metadata, status }: PodView): string {
@@ -41,8 +49,17 @@ export function outageTests(device: () => DeviceView): void {
     );
   });
 
-  test('the agent keeps its memory budget', async (t) => {
-    // What the adoption above left behind is trimmed within half a minute.
+  test('the agent keeps its memory budget with ten pods', async (t) => {
+    const here = ['get', 'pods', '-A', '--field-selector', `spec.nodeName=${DEVICE}`];
+    const { items } = await device().kubectl.json<PodListView>(here);
+    const more = deploymentManifest('crowd', PODS_OF_BUDGET - items.length, shell(FOREVER), {
+      spec: ON_DEVICE,
+    });
+    await device().kubectl.apply(more);
+    await device().kubectl.run(['rollout', 'status', 'deployment/crowd', '--timeout=180s'], {
+      timeoutMs: SLOW_MS,
+    });
+    // What the adoption above and the starts left behind is trimmed within half a minute.
     await new Promise((resolve) => setTimeout(resolve, 45_000));
     const status = await device().guest.output(`cat /proc/${await device().agentPid()}/status /proc/meminfo`);
     const mib = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) / 1024;
@@ -51,6 +68,13 @@ export function outageTests(device: () => DeviceView): void {
     figure(t, 'device', `${text('MemAvailable')} of ${text('MemTotal')} available`);
     const anonymous = mib('RssAnon') * 2 ** 20;
     const resident = mib('VmRSS') * 2 ** 20;
+    assert.equal(
+      (await device().kubectl.json<PodListView>(here)).items.filter(isReady).length,
+      PODS_OF_BUDGET,
+    );
+    await device().kubectl.run(['delete', 'deployment', 'crowd', '--cascade=foreground', '--timeout=120s'], {
+      timeoutMs: SLOW_MS,
+    });
     assert.ok(anonymous <= agentBudget.anonymousBytes, `${text('RssAnon')} anonymous`);
     assert.ok(resident <= agentBudget.residentBytes, `${text('VmRSS')} resident`);
   });
