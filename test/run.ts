@@ -26,7 +26,7 @@ interface TestEvent {
   readonly file?: string;
   readonly skip?: string | boolean;
   readonly todo?: string | boolean;
-  readonly details: { readonly type?: string };
+  readonly details: { readonly type?: string; readonly error?: { readonly failureType?: string } };
 }
 
 function findTests(filters: readonly string[]): string[] {
@@ -48,7 +48,8 @@ async function runPhase(files: readonly string[], concurrency: number, tally: Ta
     else tally.skipped.push({ name: describe(event), reason: String(event.skip) });
   });
   events.on('test:fail', (event: TestEvent) => {
-    if (event.details.type === 'suite') return;
+    // A suite fails with its tests; by itself only when what prepares or cleans up does.
+    if (event.details.type === 'suite' && event.details.error?.failureType === 'subtestsFailed') return;
     tally.failed += 1;
     tally.failures.push(describe(event));
   });

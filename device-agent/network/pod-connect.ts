@@ -1,6 +1,7 @@
 /**
  * Connections into a pod: straight to its address, and where nothing listens there, from inside its network
- * namespace to its loopback, by a small helper process that carries the bytes.
+ * namespace to its loopback, by a small helper process that carries the bytes. A connection that fails closes; who
+ * wants to know why listens for its error, and nothing that a pod does to it can end the agent.
  */
 import { spawn } from 'node:child_process';
 import { createConnection, type Socket } from 'node:net';
@@ -20,7 +21,7 @@ export function connectTcp(host: string, port: number, signal: AbortSignal): Pro
     socket.once('error', reject);
     socket.once('connect', () => {
       socket.off('error', reject);
-      resolve(socket);
+      resolve(withoutThrowing(socket));
     });
   });
 }
@@ -51,7 +52,12 @@ export function connectInside(netns: string, port: number, signal: AbortSignal):
       if (child.stdout.read(1) === null) return;
       const both = Duplex.from({ readable: child.stdout, writable: child.stdin });
       both.once('close', () => child.kill('SIGKILL'));
-      resolve(both);
+      resolve(withoutThrowing(both));
     });
   });
+}
+
+/** An error that nobody listens for ends the process, and destroying a joined stream that is open is one too. */
+function withoutThrowing<T extends Duplex>(stream: T): T {
+  return stream.on('error', () => undefined);
 }

@@ -1,5 +1,5 @@
 /** Builds the real runtime from what is installed on this machine. */
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { createCgroups } from '../cgroups/create-cgroups.js';
 import { capabilitiesOfMask } from './capabilities.js';
 import { ConmonRuntime } from './conmon-runtime.js';
@@ -25,6 +25,8 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     clock: options.clock,
   });
   const files = new RunFiles(options.runDir);
+  // What is run inside a container ends with the agent that asked for it.
+  await rm(files.execs, { recursive: true, force: true });
   for (const path of [files.containers, files.exits, files.persist, files.ociState, files.execs]) {
     await mkdir(path, { recursive: true, mode: 0o700 });
   }

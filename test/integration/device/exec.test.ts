@@ -1,7 +1,9 @@
 /** Commands inside real containers, on pipes and on a terminal. */
 import assert from 'node:assert/strict';
+import { readdir, writeFile } from 'node:fs/promises';
 import test from 'node:test';
 import { systemClock } from '#device-agent/lib/system-clock.js';
+import { createRuntime } from '#device-agent/runtime/create-runtime.js';
 import { type ExecRequest, type ExecSession, RuntimeError } from '#device-agent/runtime/runtime.js';
 import { containersMissing, type RuntimeFixture, runtimeFixture } from '#test/helpers/device-runtime.js';
 
@@ -166,6 +168,13 @@ test('many sessions leave no files behind', { skip }, async () => {
     [0, 1, 2, 3].map(async (code) => (await exec(fixture, id, ['sh', '-c', `exit ${code}`])).exit),
   );
   assert.deepEqual(codes, [0, 1, 2, 3]);
-  const { readdir } = await import('node:fs/promises');
   assert.deepEqual(await readdir(`${fixture.options.runDir}/execs`), []);
+});
+
+test('what a killed agent left of its sessions is gone when the next one starts', { skip }, async () => {
+  await using fixture = await runtimeFixture();
+  const { runDir } = fixture.options;
+  await writeFile(`${runDir}/execs/1-abcdef.json`, '{}');
+  await using _ = await createRuntime(fixture.options);
+  assert.deepEqual(await readdir(`${runDir}/execs`), []);
 });

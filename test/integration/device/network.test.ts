@@ -86,6 +86,24 @@ if (inOwnNetns(fileURLToPath(import.meta.url), skip)) {
     await network.tearDown(spec.podUid);
   });
 
+  test('a connection that is let go ends nothing but itself', async () => {
+    await using fixture = await runtimeFixture();
+    await using network = await createNetwork(options(fixture));
+    const spec = pod();
+    const sandbox = await network.setUp(spec);
+    // As a probe does: nobody listens for the connection's errors.
+    for (const address of ['127.0.0.1', sandbox.ip]) {
+      const port = address === sandbox.ip ? 8002 : 8001;
+      await serve(fixture, sandbox, `${address}:${port}`);
+      assert.match(await answers(network, spec.podUid, port), /served/);
+      const connection = await network.connect(spec.podUid, port, AbortSignal.timeout(5000));
+      const closed = new Promise<void>((resolve) => connection.once('close', () => resolve()));
+      connection.destroy();
+      await closed;
+    }
+    await network.tearDown(spec.podUid);
+  });
+
   test('containers of a pod share host name, shared memory and network', async () => {
     await using fixture = await runtimeFixture();
     await using network = await createNetwork(options(fixture));
