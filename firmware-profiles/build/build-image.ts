@@ -46,7 +46,7 @@ export interface BuiltImage {
 /** Of the cache: others keep things there as well. */
 const FOLDER = 'built-images';
 /** Part of a kept image's name: raised when the same recipe gives another image. */
-const FORMAT = 1;
+const FORMAT = 2;
 /** A kept image is rebuilt after this, for the archive's security updates. */
 const MAX_AGE_MS = 7 * 24 * 3_600_000;
 const IMAGE = '.img';

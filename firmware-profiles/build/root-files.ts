@@ -73,12 +73,16 @@ const REMOVED = [
   `${ETC_UNITS}/multi-user.target.wants/e2scrub_reap.service`,
 ];
 
+const BOOT_MOUNT_OPTIONS =
+  'defaults,nofail,x-systemd.before=local-fs.target,x-systemd.device-timeout=30s,umask=0077';
+
 /** `layout` need not have its sizes yet. */
 export function planRootFiles(recipe: Pick<Recipe, 'mountPoint'>, layout: Pick<Layout, 'diskId'>): RootFiles {
   const fstab = [
     `PARTUUID=${partitionUuid(layout, 2)} / ext4 defaults,noatime 0 1`,
-    // Claims lie there: for root only. A board whose boot partition is broken still starts.
-    `PARTUUID=${partitionUuid(layout, 1)} ${recipe.mountPoint} vfat defaults,nofail,umask=0077 0 2`,
+    // Claims lie there: for root only. A board whose boot partition is broken still starts, but one that is only
+    // slow waits for it: the first boot is run from there.
+    `PARTUUID=${partitionUuid(layout, 1)} ${recipe.mountPoint} vfat ${BOOT_MOUNT_OPTIONS} 0 2`,
     '',
   ].join('\n');
   return {

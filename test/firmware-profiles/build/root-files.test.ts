@@ -13,7 +13,7 @@ test('partitions are found by the disk, and what flashing wrote is for root only
   const { files, directories } = planRootFiles(recipe, layout);
   assert.deepEqual(files['etc/fstab']?.split('\n'), [
     'PARTUUID=0badcafe-02 / ext4 defaults,noatime 0 1',
-    'PARTUUID=0badcafe-01 /boot/firmware vfat defaults,nofail,umask=0077 0 2',
+    'PARTUUID=0badcafe-01 /boot/firmware vfat defaults,nofail,x-systemd.before=local-fs.target,x-systemd.device-timeout=30s,umask=0077 0 2',
     '',
   ]);
   assert.deepEqual(directories, ['boot/firmware']);
