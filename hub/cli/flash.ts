@@ -27,6 +27,7 @@ import { once, Stock } from './flash/stock.js';
 import { lockTarget } from './flash/target-lock.js';
 import { askHidden, wifiKeys } from './flash/wifi-keys.js';
 import { profileNamed } from './known-profiles.js';
+import { bundledAgent } from './programs.js';
 import { StopSignal } from './stop-signal.js';
 
 export const flashCommand: Command = {
@@ -99,6 +100,8 @@ class FlashRun {
       return checkTarget({ path: to, size, consent, sources, mayBeFinished });
     };
     for (const card of open) await check(card);
+    // What a payload is made of; said before minutes go into an image.
+    if (request.payload === undefined) bundledAgent();
     const preload = await fetchPreloads(request.preload, {
       cache: defaultCache(),
       credentials: hub.credentials,

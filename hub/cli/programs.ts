@@ -1,6 +1,8 @@
 /** Where the compiled programs are that the command line starts as processes of their own. */
 import { statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { CommandError } from './command.js';
 
 export const CLI_MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
 
@@ -16,6 +18,13 @@ const BUILD_STAMP = fileURLToPath(new URL('../../.tsbuildinfo', import.meta.url)
 export function agentMain(): string {
   const bundled = modifiedAt(AGENT_BUNDLE);
   return bundled !== undefined && bundled >= (modifiedAt(BUILD_STAMP) ?? 0) ? AGENT_BUNDLE : AGENT_MODULES;
+}
+
+/** Directory of the agent's bundle, which is what goes to boards. Throws a CommandError when there is none of this build. */
+export function bundledAgent(): string {
+  if (agentMain() !== AGENT_BUNDLE)
+    throw new CommandError('the agent is not bundled, or was compiled since: run npm run build');
+  return dirname(dirname(AGENT_BUNDLE));
 }
 
 /**

@@ -2,7 +2,7 @@
  * What the cards of one run have in common, each part made once: the base image for a profile, unpacked or built, and
  * the payload for its release of Debian.
  */
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { buildImage } from '#firmware-profiles/build/build-image.js';
 import { type PreparedBase, prepareBase } from '#firmware-profiles/flash/flash-card.js';
 import type { WorkDirectory } from '#firmware-profiles/flash/work-directory.js';
@@ -14,8 +14,7 @@ import { openPayload, type Payload } from '#firmware-profiles/payload/payload.js
 import { suiteOf } from '#firmware-profiles/payload/suite.js';
 import type { FirmwareProfile } from '#firmware-profiles/profile.js';
 import { COVEY_VERSION } from '../../lib/version.js';
-import { CommandError } from '../command.js';
-import { agentMain } from '../programs.js';
+import { bundledAgent } from '../programs.js';
 import type { FlashRequest } from './options.js';
 
 export interface StockOptions {
@@ -51,11 +50,13 @@ export class Stock {
     const suite = request.suite ?? found.suite;
     return once(this.#payloads, suite, () => {
       if (request.suite === undefined) say(`the image is Debian ${suite} (${found.from})`);
-      const main = agentMain();
-      if (!main.includes('/bundle/'))
-        throw new CommandError('the agent is not bundled, or was compiled since: run npm run build');
-      const bundle = dirname(dirname(main));
-      return buildPayload({ suite, bundle, agentVersion: COVEY_VERSION, progress: say, signal });
+      return buildPayload({
+        suite,
+        bundle: bundledAgent(),
+        agentVersion: COVEY_VERSION,
+        progress: say,
+        signal,
+      });
     });
   }
 

@@ -1,7 +1,7 @@
 /** `covey release`: publishes the agent of this version to the fleet, lists the releases, and steers their rollout. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { CardError } from '#firmware-profiles/card-error.js';
 import { stageAgentRelease } from '#firmware-profiles/payload/agent-release.js';
 import { defaultCache } from '#firmware-profiles/payload/build-payload.js';
@@ -25,7 +25,7 @@ import { COVEY_VERSION } from '../../lib/version.js';
 import { type Command, CommandError, type Output } from '../command.js';
 import { callApi, readCredentials } from '../credentials.js';
 import { dataDirectory, dataOption } from '../data-option.js';
-import { agentMain } from '../programs.js';
+import { bundledAgent } from '../programs.js';
 import { createRemoteClient } from '../remote-client.js';
 import { StopSignal } from '../stop-signal.js';
 import { textTable } from '../text-table.js';
@@ -117,7 +117,7 @@ async function publish(
       const staged = join(scratch, architecture);
       await stageAgentRelease({
         directory: staged,
-        bundle: bundle(),
+        bundle: bundledAgent(),
         cache: defaultCache(),
         architecture,
         signal: stop.signal,
@@ -142,13 +142,6 @@ async function publish(
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
-}
-
-function bundle(): string {
-  const main = agentMain();
-  if (!main.includes('/bundle/'))
-    throw new CommandError('the agent is not bundled, or was compiled since: run npm run build');
-  return dirname(dirname(main));
 }
 
 async function set(
