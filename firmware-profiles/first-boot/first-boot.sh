@@ -127,6 +127,7 @@ unpack_payload() {
   if [ "$(cat "$ROOT$OPT/.payload" 2>/dev/null)" = "$digest" ]; then return 0; fi
   (cd "$CARD" && sha256sum -c payload.sha256 >/dev/null 2>&1) ||
     fail 'covey/payload.tar.gz is damaged (its checksum is wrong): write the card again, or take another card'
+  say "unpacking the payload, $(($(wc -c <"$CARD/payload.tar.gz") / 1048576)) MiB"
   rm -rf "$ROOT$OPT.new"
   mkdir -p "$ROOT$OPT.new"
   tar -xzf "$CARD/payload.tar.gz" -C "$ROOT$OPT.new" ||
@@ -173,6 +174,7 @@ install_packages() {
     say "the system is ${suite:-of unknown release}, the packages on the card are for $brought; trying them"
   fi
   if [ -s "$ROOT$STATE/packages" ]; then
+    say "installing $(wc -l <"$ROOT$STATE/packages" | tr -d ' ') packages"
     dpkg --configure -a >/dev/null 2>&1
     # shellcheck disable=SC2046 # names of packages hold no blanks
     set -- $(sed "s|^|$debs/|" "$ROOT$STATE/packages")
