@@ -73,8 +73,10 @@ export class Presence implements LivenessBook {
   /** A lease of this class goes out now. */
   granted(device: string, leaseMs: number, beatIntervalMs: number): void {
     const entry = this.#entry(device);
+    const news = entry.beatInterval !== beatIntervalMs;
     entry.leaseEnds = Math.max(entry.leaseEnds, this.#clock.monotonic() + leaseMs);
     entry.beatInterval = beatIntervalMs;
+    if (news) this.#tell(device);
   }
 
   /** The device is away for a planned while of at most this length. */
@@ -100,6 +102,7 @@ export class Presence implements LivenessBook {
     if (blind) return;
     const now = this.#clock.monotonic();
     for (const entry of this.#entries.values()) entry.lastHeard = now;
+    for (const device of this.#entries.keys()) this.#tell(device);
   }
 
   forget(device: string): void {

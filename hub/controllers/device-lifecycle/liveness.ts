@@ -19,7 +19,10 @@ export interface DeviceLiveness {
 
 export interface LivenessBook {
   get(device: string): DeviceLiveness | undefined;
-  /** Calls `changed` with a device's name when it connects, disconnects or is heard of after a silence. */
+  /**
+   * Calls `changed` with a device's name when it connects, disconnects, is heard of after a silence of two beats or
+   * more, or beats at another interval.
+   */
   subscribe(changed: (device: string) => void): Disposable;
 }
 

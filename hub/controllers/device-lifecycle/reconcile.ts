@@ -18,7 +18,7 @@ import { DEVICES, NODES, PODS } from '../../cache/resources.js';
 import type { Informer } from '../../cache/types.js';
 import { Controller, type ControllerParts, type ReconcileResult } from '../controller.js';
 import type { Eviction } from './evictions.js';
-import { evictionsHeldUntil, type FleetMember, isOverdue } from './fleet-guard.js';
+import { FleetGuard, type FleetMember } from './fleet-guard.js';
 import { type DeviceMemory, firstMemory, judge } from './judge.js';
 import type { DeviceLink } from './liveness.js';
 import { writeNodeLease } from './node-lease.js';
@@ -54,6 +54,7 @@ class DeviceLifecycle {
   /** Device → uid of the Node whose Lease this hub has written. */
   readonly #leased = new Map<string, string>();
   readonly #stalls: StallWatch;
+  readonly #guard = new FleetGuard((device) => this.#member(device));
   readonly #startedAt: number;
 
   constructor(parts: DeviceLifecycleParts) {
@@ -70,7 +71,10 @@ class DeviceLifecycle {
   }
 
   connect(controller: Controller): void {
-    const enqueue = (object: { metadata: { name: string } }) => controller.enqueue(object.metadata.name);
+    const enqueue = ({ metadata }: { metadata: { name: string } }) => {
+      this.#guard.refresh(metadata.name, this.#parts.clock.monotonic());
+      controller.enqueue(metadata.name);
+    };
     const updated = (_before: unknown, object: { metadata: { name: string } }) => enqueue(object);
     // Its first pod makes a device answer to a stricter class; on one that is lost it must not wait for news.
     const podSeen = (pod: Pod) => {
@@ -119,7 +123,7 @@ class DeviceLifecycle {
       liveness: known,
       verdict,
       lostAt: this.#lostAt(name, device, judgement.memory),
-      heldUntil: judgement.verdict === 'dead' ? evictionsHeldUntil(name, this.#fleet(now)) : undefined,
+      heldUntil: judgement.verdict === 'dead' ? this.#guard.heldUntil(name, now) : undefined,
       leaseMissing: node !== undefined && this.#leased.get(name) !== node.metadata.uid,
       hubStartedAt: this.#startedAt,
       now,
@@ -140,6 +144,7 @@ class DeviceLifecycle {
       now: clock.monotonic(),
     });
     this.#memories.set(name, judgement.memory);
+    this.#guard.refresh(name, clock.monotonic());
     return judgement;
   }
 
@@ -163,24 +168,14 @@ class DeviceLifecycle {
     return revokedAt;
   }
 
-  #fleet(now: number): readonly FleetMember[] {
-    const members: FleetMember[] = [];
-    for (const { metadata, spec } of this.#devices.list()) {
-      const { name } = metadata;
-      if (spec.revoked === true) continue;
-      const known = this.#parts.liveness.get(name);
-      // Dead before this hub started, and never heard of since: it tells nothing of the hub's own link.
-      if (known === undefined && this.#looksDead(name)) continue;
-      const { lastHeard, beatInterval } = known ?? { lastHeard: this.#startedAt, beatInterval: 0 };
-      const dead = this.#memories.get(name)?.deadAt !== undefined;
-      members.push({
-        device: name,
-        lastHeard,
-        beatInterval,
-        missing: dead || isOverdue(lastHeard, beatInterval, now),
-      });
-    }
-    return members;
+  #member(name: string): FleetMember | undefined {
+    const device = this.#devices.get(name);
+    if (device === undefined || device.spec.revoked === true) return undefined;
+    const known = this.#parts.liveness.get(name);
+    // Dead before this hub started, and never heard of since: it tells nothing of the hub's own link.
+    if (known === undefined && this.#looksDead(name)) return undefined;
+    const { lastHeard, beatInterval } = known ?? { lastHeard: this.#startedAt, beatInterval: 0 };
+    return { lastHeard, beatInterval, dead: this.#memories.get(name)?.deadAt !== undefined };
   }
 
   async #apply(name: string, node: Node | undefined, step: DeviceStep): Promise<void> {

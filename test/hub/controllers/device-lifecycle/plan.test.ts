@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type LostDevice, planEvictions } from '#hub/controllers/device-lifecycle/evictions.js';
-import { evictionsHeldUntil, type FleetMember } from '#hub/controllers/device-lifecycle/fleet-guard.js';
 import { type DeviceInputs, type DeviceStep, planDevice } from '#hub/controllers/device-lifecycle/plan.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
 import { FLEET_ANNOTATION } from '#protocol/fleet/v1alpha1/well-known.js';
@@ -310,50 +309,4 @@ describe('evictions', () => {
     test(title, () => {
       assert.equal(planEvictions([subject], { ...lost, ...given })[0]?.dueAt, dueAt);
     });
-});
-
-describe('the guard against a broken link of the hub', () => {
-  const member = (name: string, missing: boolean, lastHeard = missing ? 0 : NOW): FleetMember => ({
-    device: name,
-    lastHeard,
-    beatInterval: 2_000,
-    missing,
-  });
-  const fleet = (missing: number, present: number) => [
-    ...Array.from({ length: missing }, (_, i) => member(`m${i}`, true)),
-    ...Array.from({ length: present }, (_, i) => member(`p${i}`, false)),
-  ];
-  const cases: ReadonlyArray<readonly [number, number, boolean]> = [
-    [1, 0, false],
-    [1, 2, false],
-    [2, 1, false],
-    [2, 0, false],
-    [3, 0, true],
-    [3, 1, true],
-    [3, 3, false],
-    [40, 60, false],
-    [60, 40, true],
-  ];
-  for (const [missing, present, held] of cases)
-    test(`${missing} of ${missing + present} missing: ${held ? 'holds evictions back' : 'fails over at once'}`, () => {
-      assert.equal(evictionsHeldUntil('m0', fleet(missing, present)) !== undefined, held);
-    });
-
-  test('after a minute devices are given up one by one', () => {
-    const all = fleet(4, 0);
-    assert.deepEqual(
-      all.map(({ device: name }) => evictionsHeldUntil(name, all)),
-      [62_000, 72_000, 82_000, 92_000],
-    );
-  });
-
-  test('devices that died long apart are no mass failure', () => {
-    const apart = [
-      member('a', true, 0),
-      member('b', true, 100_000),
-      member('c', true, 200_000),
-      member('d', false),
-    ];
-    assert.equal(evictionsHeldUntil('c', apart), undefined);
-  });
 });
