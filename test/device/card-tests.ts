@@ -99,31 +99,30 @@ export function cardTests(device: () => DeviceView): void {
 
 export function copyTests(device: () => DeviceView): void {
   test('a copied card comes up through power cuts, and the hub refuses it', async (t) => {
-    // In the middle of unpacking, of installing packages, and after the claim has left the card. A fast machine may
-    // be past the middle; the cut comes at the end of the step then, and the next one finds its own all the same.
+    // In the middle of unpacking, of installing packages where the image lacks any, and after the claim has left the
+    // card. A fast machine may be past the middle: the cut comes at the end of the step then.
     const cuts = [
       { begun: /unpacking the payload/, ended: /payload is unpacked/, withinMs: 2_000 },
       { begun: /installing \d+ packages|claim was moved/, ended: /packages installed/, withinMs: 6_000 },
-      { begun: /claim was moved|first-boot: done/, ended: /first-boot: done/, withinMs: 0 },
+      { begun: /claim was moved/, ended: /claim was moved/, withinMs: 0 },
     ];
     for (const { begun, ended, withinMs } of cuts) {
       const guest = await device().lab.powerOn({ card: COPY, memoryMiB: 1024 });
-      await guest.says(begun, SLOW_MS);
-      const isOver = await guest.says(ended, withinMs).then(
-        () => true,
-        () => false,
-      );
+      const line = await guest.says(begun, SLOW_MS * 2);
+      const isLast = line === 'claim was moved';
+      if (!isLast) await guest.says(ended, withinMs).catch(() => undefined);
       await guest.powerCut();
-      figure(t, `power cut after ${begun.source}`, isOver ? 'at its end' : 'in the middle');
+      t.diagnostic(`power cut after: ${line}`);
+      if (isLast) break;
     }
     const began = performance.now();
-    await device().lab.firstBoot({ card: COPY, memoryMiB: 1024 });
-    figure(
-      t,
-      'first boot finished after three power cuts, since the last',
-      seconds(performance.now() - began),
-    );
-    await device().lab.powerOn({ card: COPY, memoryMiB: 1024 });
+    const guest = await device().lab.powerOn({ card: COPY, memoryMiB: 1024 });
+    // The last cut may have come after the first boot's end as well.
+    if ((await guest.says(/first-boot: done|preflight:/, SLOW_MS * 2)).startsWith('first-boot')) {
+      await guest.restarts();
+      figure(t, 'power on to first boot done, after the power cuts', seconds(performance.now() - began));
+      await device().lab.powerOn({ card: COPY, memoryMiB: 1024 });
+    }
     await eventually('the hub tells of the copy', SLOW_MS, async () =>
       (await device().kubectl.run(['get', 'events', '-A', '-o', 'json'])).includes('CopiedCard'),
     );

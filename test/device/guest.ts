@@ -46,9 +46,10 @@ export class Guest implements AsyncDisposable {
     return new Guest(child, new Console(child, options.log));
   }
 
-  /** Resolves when the console has said it, with nobody logged in. */
-  async says(pattern: RegExp, timeoutMs = BOOT_LIMIT_MS): Promise<void> {
-    await this.#console.waitFor(pattern, timeoutMs);
+  /** Resolves when the console has said it, with what matched; nobody is logged in. */
+  async says(pattern: RegExp, timeoutMs = BOOT_LIMIT_MS): Promise<string> {
+    const [text] = await this.#console.waitFor(pattern, timeoutMs);
+    return text;
   }
 
   /** Resolves when the guest has restarted itself. */
