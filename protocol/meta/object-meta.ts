@@ -3,7 +3,7 @@
  * registry sets them); everything else is absent when unset, as on the wire.
  */
 import { z } from 'zod';
-import { atomicList, int64, listMap, setList, stringMap, struct, time } from './schema.js';
+import { atomicList, described, int64, listMap, setList, stringMap, struct, time } from './schema.js';
 
 const META = 'io.k8s.apimachinery.pkg.apis.meta.v1';
 
@@ -44,11 +44,14 @@ const metaShape = {
   managedFields: atomicList(managedFieldsEntrySchema).optional(),
 };
 
-export const objectMetaSchema = struct(`${META}.ObjectMeta`, {
-  name: z.string().default(''),
-  uid: z.string().default(''),
-  ...metaShape,
-});
+export const objectMetaSchema = described(
+  'What every object has: its name, labels, annotations, owners and where it stands in its life.',
+  struct(`${META}.ObjectMeta`, {
+    name: z.string().default(''),
+    uid: z.string().default(''),
+    ...metaShape,
+  }),
+);
 export type ObjectMeta = z.infer<typeof objectMetaSchema>;
 
 /** Metadata of a template: nothing in it is ever set by the server. */

@@ -1,7 +1,8 @@
 /**
  * Building blocks of every kind's schema: zod types plus what zod cannot say about a Kubernetes field — Go and
- * OpenAPI names of structs, number widths, scalars that normalise themselves, and how lists and structs merge.
- * All of it is kept beside the schema instance; decoder, OpenAPI and strategic merge read it from here.
+ * OpenAPI names of structs, what a field is for, number widths, scalars that normalise themselves, and how lists
+ * and structs merge. All of it is kept beside the schema instance; decoder, OpenAPI and strategic merge read it
+ * from here.
  */
 import { z } from 'zod';
 import { normalizeQuantity } from './quantity.js';
@@ -40,6 +41,8 @@ export interface StructName {
 export const structNames = new WeakMap<z.core.$ZodType, StructName>();
 export const mergeRules = new WeakMap<z.core.$ZodType, MergeRule>();
 export const scalarRules = new WeakMap<z.core.$ZodType, ScalarRule>();
+/** What fields are for, by the schema that stands in the struct; the outermost of its optional and default layers. */
+export const descriptions = new WeakMap<z.core.$ZodType, string>();
 
 /** A named struct. `qualifiedName` is its OpenAPI name: 'io.k8s.api.core.v1.Container'. */
 export function struct<const S extends z.core.$ZodShape>(qualifiedName: string, shape: S) {
@@ -47,6 +50,13 @@ export function struct<const S extends z.core.$ZodShape>(qualifiedName: string, 
   const parts = qualifiedName.split('.');
   const name = parts.at(-1) ?? qualifiedName;
   structNames.set(schema, { openapi: qualifiedName, goType: parts.slice(-2).join('.'), name });
+  return schema;
+}
+
+/** A field with the words that `kubectl explain` shows. The schema must be this field's own, not one that others share. */
+export function described<S extends z.core.$ZodType>(description: string, schema: S): S {
+  if (descriptions.has(schema)) throw new TypeError(`described twice: ${description}`);
+  descriptions.set(schema, description);
   return schema;
 }
 

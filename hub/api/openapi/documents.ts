@@ -19,6 +19,11 @@ const META = 'io.k8s.apimachinery.pkg.apis.meta.v1';
 const GVK = 'x-kubernetes-group-version-kind';
 /** Fields that every kind has and none demands. */
 const OPTIONAL_AT_TOP = ['metadata', 'spec', 'status', 'rules'];
+/** What every kind means by them. */
+const COMMON_FIELDS = {
+  apiVersion: 'Group and version of the API that the object is written in.',
+  kind: 'What kind of object this is.',
+} as const;
 const PATCH_TYPES = Object.values(PATCH_CONTENT_TYPE);
 const MEDIA_TYPES = ['application/json', 'application/yaml'];
 const WATCH_TYPE = 'application/json;stream=watch';
@@ -66,6 +71,7 @@ function collect(collector: ComponentCollector, kinds: readonly KindInfo[]): Nam
       { description, [GVK]: [{ group, kind, version }] },
       OPTIONAL_AT_TOP,
     );
+    collector.describe(name, COMMON_FIELDS);
     objects.set(kindKey(info), name);
     if (!info.verbs.includes('list')) continue;
     const listName = `${name}List`;
@@ -81,9 +87,9 @@ function listSchema(collector: ComponentCollector, info: KindInfo, item: string)
     type: 'object',
     required: ['items'],
     properties: {
-      apiVersion: { type: 'string' },
+      apiVersion: { type: 'string', description: COMMON_FIELDS.apiVersion },
       items: { type: 'array', items: collector.referenceWith(item, { default: {} }) },
-      kind: { type: 'string' },
+      kind: { type: 'string', description: COMMON_FIELDS.kind },
       metadata: collector.referenceWith(`${META}.ListMeta`, { default: {} }),
     },
     [GVK]: [{ group: info.group, kind: info.listKind, version: info.version }],

@@ -6,6 +6,7 @@
 import type { z } from 'zod';
 import { definitionOf, innermost } from '#protocol/meta/decoder.js';
 import {
+  descriptions,
   type MergeRule,
   mergeRules,
   type ScalarRule,
@@ -50,6 +51,15 @@ export class ComponentCollector {
     return { $ref: `${REF_PREFIX[this.#version]}${name}` };
   }
 
+  /** Says what fields of a component are for, where its schema does not. */
+  describe(name: string, fields: Readonly<Record<string, string>>): void {
+    const properties = (this.#components.get(name)?.['properties'] ?? {}) as Record<string, OpenApiSchema>;
+    for (const [field, description] of Object.entries(fields)) {
+      const property = properties[field];
+      if (property !== undefined) properties[field] = { description, ...property };
+    }
+  }
+
   /** A reference with extensions, default or description beside it. */
   referenceWith(name: string, siblings: OpenApiSchema): OpenApiSchema {
     const reference = this.reference(name);
@@ -87,10 +97,11 @@ export class ComponentCollector {
     };
   }
 
-  /** Any field's schema, with its default and its merge extensions. */
+  /** Any field's schema, with its description, its default and its merge extensions. */
   convert(schema: z.core.$ZodType): OpenApiSchema {
     const inner = innermost(schema);
-    const siblings = { ...defaultOf(schema), ...extensions(mergeRules.get(schema) ?? mergeRules.get(inner)) };
+    const own = { ...descriptionOf(schema), ...defaultOf(schema) };
+    const siblings = { ...own, ...extensions(mergeRules.get(schema) ?? mergeRules.get(inner)) };
     const scalar = scalarRules.get(inner);
     if (scalar) return this.#scalar(scalar, siblings);
     const definition = definitionOf(inner);
@@ -98,7 +109,7 @@ export class ComponentCollector {
       case 'object':
         // The merge rule of a struct stands at its component; at the field only what is the field's own.
         return structNames.has(inner)
-          ? this.referenceWith(this.addStruct(inner), { ...defaultOf(schema), ...fieldStrategy(inner) })
+          ? this.referenceWith(this.addStruct(inner), { ...own, ...fieldStrategy(inner) })
           : { ...this.#struct(inner, []), ...siblings };
       case 'array':
         return { type: 'array', items: this.convert(definition.element as z.core.$ZodType), ...siblings };
@@ -123,7 +134,7 @@ export class ComponentCollector {
         return { type: 'number', ...siblings };
       case 'unknown':
       case 'any':
-        return { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
+        return { type: 'object', ...descriptionOf(schema), 'x-kubernetes-preserve-unknown-fields': true };
       default:
         throw new TypeError(`no OpenAPI form for zod type "${definition.type}"`);
     }
@@ -144,6 +155,11 @@ export class ComponentCollector {
     this.define(ref, { ...union, ...(description === undefined ? {} : { description }) });
     return this.referenceWith(ref, siblings);
   }
+}
+
+function descriptionOf(schema: z.core.$ZodType): OpenApiSchema {
+  const description = descriptions.get(schema);
+  return description === undefined ? {} : { description };
 }
 
 /** Literals default to themselves, which says nothing to a client. */

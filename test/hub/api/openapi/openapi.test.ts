@@ -155,3 +155,37 @@ test('a type that no document has is not acceptable', () => {
     (error: unknown) => error instanceof ApiError && error.code === 406,
   );
 });
+
+test('every field of the fleet kinds says what it is for, wherever clients read it', () => {
+  const documents = [
+    at(openApi.v3('apis/fleet.covey.dev/v1alpha1'), 'components', 'schemas'),
+    at(openApi.v2(), 'definitions'),
+  ] as ReadonlyArray<Record<string, Json>>;
+  for (const schemas of documents) {
+    const fleet = Object.entries(schemas).filter(
+      ([name]) => name.startsWith('dev.covey.fleet.') && !name.endsWith('List'),
+    );
+    assert.ok(fleet.length > 10);
+    const silent = fleet.flatMap(([name, { properties }]) =>
+      Object.entries(properties as Record<string, Json>).flatMap(([field, { description }]) =>
+        typeof description === 'string' && description.endsWith('.') ? [] : [`${name}.${field}`],
+      ),
+    );
+    assert.deepEqual(silent, []);
+  }
+});
+
+test('a description stands beside a reference without hiding it', () => {
+  const boot = ['dev.covey.fleet.v1alpha1.FirmwareProfileSpec', 'properties', 'boot'] as const;
+  const name = 'dev.covey.fleet.v1alpha1.FirmwareProfileBoot';
+  const { description, ...v3 } = at(
+    openApi.v3('apis/fleet.covey.dev/v1alpha1'),
+    'components',
+    'schemas',
+    ...boot,
+  ) as Json;
+  assert.match(String(description), /first boot/);
+  assert.deepEqual(v3, { allOf: [{ $ref: `#/components/schemas/${name}` }] });
+  const v2 = at(openApi.v2(), 'definitions', ...boot) as Json;
+  assert.deepEqual(v2, { description, $ref: `#/definitions/${name}` });
+});
