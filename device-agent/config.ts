@@ -45,11 +45,19 @@ export interface AgentConfig {
   readonly logLevel: string;
   readonly color: boolean;
   readonly stopPodsOnExit: boolean;
-  /** The launcher's directory and the release that it started; undefined when it was not the launcher. */
-  readonly install: { readonly directory: string; readonly release: string } | undefined;
+  /** What the launcher started; undefined when it was not the launcher. */
+  readonly install: InstallConfig | undefined;
   /** Only take down what runs here, and end. */
   readonly tearDown: boolean;
   readonly exitWithParent: boolean;
+}
+
+export interface InstallConfig {
+  /** The launcher's directory. */
+  readonly directory: string;
+  readonly release: string;
+  /** The launcher's file name; undefined when no starter started it. */
+  readonly launcher: string | undefined;
 }
 
 export interface JoinConfig {
@@ -170,7 +178,7 @@ export function parseConfig(
     logLevel,
     color: values['no-color'] !== true && env['NO_COLOR'] === undefined,
     stopPodsOnExit: values['stop-pods-on-exit'] === true,
-    install: installation(text('install-dir'), env['COVEY_RELEASE']),
+    install: installation(text('install-dir'), env),
     tearDown: values['tear-down'] === true,
     exitWithParent: values['exit-with-parent'] === true,
   };
@@ -221,11 +229,11 @@ function joinConfig(
   return { hub, tokenFile, trust };
 }
 
-/** Both come from the launcher: without it nobody starts the release that an update leads to. */
-function installation(directory: string | undefined, release: string | undefined): AgentConfig['install'] {
-  return directory === undefined || release === undefined || release === ''
-    ? undefined
-    : { directory: resolve(directory), release };
+/** All of it comes from the launcher: without it nobody starts the release that an update leads to. */
+function installation(directory: string | undefined, env: NodeJS.ProcessEnv): AgentConfig['install'] {
+  const { COVEY_RELEASE: release, COVEY_LAUNCHER: launcher } = env;
+  if (directory === undefined || release === undefined || release === '') return undefined;
+  return { directory: resolve(directory), release, launcher };
 }
 
 function readCa(path: string): string {

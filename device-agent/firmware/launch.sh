@@ -1,17 +1,20 @@
 #!/bin/sh
-# Starts the device agent from the release that /opt/covey/current names; installed as /opt/covey/launch, and run by
-# systemd with Restart=always. A release that was switched to is on trial while the file `trial` names it: starts are
-# counted, a deadline is armed, and a release that keeps ending, or is not healthy in time, is left again for the one
-# before it, with the reason in the file `failed`. The agent ends its trial by removing `trial`. Otherwise nothing of
-# this script stays: it becomes the agent by exec. Containers are never touched.
+# Starts the device agent from the release that /opt/covey/current names; installed as /opt/covey/launcher, brought by
+# every release, and run by the starter (starter.sh). A release that was switched to is on trial while the file `trial`
+# names it: starts are counted, a deadline is armed, and a release that keeps ending, or is not healthy in time, is left
+# again for the one before it, with the reason in the file `failed`. The agent ends its trial by removing `trial`.
+# Otherwise nothing of this script stays: it becomes the agent by exec. Containers are never touched.
 #
 # Every change is written beside, synced, renamed and synced again, in an order in which each step may be the last
 # one before a power cut: the next start goes on from there.
 #
-#   launch  runtime/bin/node  releases/VERSION/device-agent/main.js  current -> releases/VERSION  previous -> …
+#   runtime/bin/node  releases/VERSION/device-agent/main.js  current -> releases/VERSION  previous -> …
 #   trial   version previous healthySeconds; counted here: crashes boots boot began    (lines KEY=VALUE)
-#   failed  version previous reason     note  what the agent on trial still waits for, one line
+#   failed  version previous reason, and waiting=hub when the time ran out while it waited for the hub
+#   note    what the agent on trial still waits for: one line for people, then `hub` if it is the hub
 #   report  Node's report of the error that ended the agent on trial (JSON)
+#
+# Releases are older or newer than the launcher that starts them: these files keep their meaning.
 set -u
 
 MAX_CRASHES=3
@@ -97,12 +100,16 @@ go_back() {
   flush "$install"
 }
 
-fail_trial() {
+fail_trial() { # reason; why: time
   note=''
-  if [ -f "$install/note" ]; then read -r note <"$install/note" || :; fi
+  waiting=''
+  if [ -f "$install/note" ]; then { read -r note && read -r waiting; } <"$install/note" || :; fi
+  # Whatever it waited for, a release that crashes has itself to blame.
+  [ "${2:-}" = time ] || waiting=''
   write_file failed "version=$current
 previous=$(field trial previous)
-reason=$1${note:+: $note}"
+reason=$1${note:+: $note}${waiting:+
+waiting=$waiting}"
   go_back
 }
 
@@ -144,13 +151,13 @@ trial() {
     boots=$((boots + 1))
   fi
   if [ $((now - began)) -ge "$limit" ]; then
-    fail_trial "was not healthy within $limit seconds"
+    fail_trial "was not healthy within $limit seconds" time
     return
   elif [ "$crashes" -ge "$MAX_CRASHES" ]; then
     fail_trial "ended $crashes times before it was healthy"
     return
   elif [ "$boots" -gt "$MAX_BOOTS" ]; then
-    fail_trial "was not healthy before the device had restarted $MAX_BOOTS times"
+    fail_trial "was not healthy before the device had restarted $MAX_BOOTS times" time
     return
   fi
   rm -f "$install/note" "$install/report"
@@ -196,5 +203,8 @@ node=$release/runtime/bin/node
 [ -x "$node" ] || node=$install/runtime/bin/node
 [ -x "$node" ] || node=node
 export COVEY_INSTALL_DIR="$install" COVEY_RELEASE="$current"
+# One pool of memory for all threads, and blocks from 32 KiB on mapped by themselves, so that what a burst of work has
+# used goes back to the kernel.
+export MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=65536 MALLOC_MMAP_THRESHOLD_=32768
 # shellcheck disable=SC2086 # several words, or none
 exec "$node" $options "$release/device-agent/main.js" "$@"

@@ -1,6 +1,6 @@
 /**
- * The files of one agent release as it lies in /opt/covey/releases/<version>/: the bundle, the profiles beside it,
- * and the native add-on for its processor, which is no part of a bundle.
+ * The files of one agent release as it lies in /opt/covey/releases/<version>/: the bundle, the profiles beside it, its
+ * launcher, and the native add-on for its processor, which is no part of a bundle.
  */
 
 import { createHash } from 'node:crypto';
@@ -13,6 +13,8 @@ import { CardError } from '../card-error.js';
 import { runProgram } from '../lib/program.js';
 
 const PACKAGE = fileURLToPath(new URL('../../../package.json', import.meta.url));
+/** Starts an agent of this release or another; see starter.sh beside it. */
+export const LAUNCHER = fileURLToPath(new URL('../../../device-agent/firmware/launch.sh', import.meta.url));
 const ADD_ON = 'node-pty';
 
 export interface StageOptions {
@@ -37,6 +39,7 @@ export async function stageAgentRelease(options: StageOptions): Promise<void> {
   await rm(directory, { recursive: true, force: true });
   await mkdir(dirname(directory), { recursive: true });
   await cp(bundle, directory, { recursive: true });
+  await copyFile(LAUNCHER, join(directory, 'launcher'));
   const addOn = await addOnFor(cache, architecture, signal);
   await cp(join(addOn, 'node_modules'), join(directory, 'node_modules'), { recursive: true });
   await copyFile(join(addOn, 'package.json'), join(directory, 'package.json'));

@@ -9,7 +9,7 @@ import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { digestOf, digestOfTree, filesBelow } from '../lib/digest.js';
-import { stageAgentRelease } from './agent-release.js';
+import { LAUNCHER, stageAgentRelease } from './agent-release.js';
 import { type Member, writeArchive } from './archive.js';
 import { BOARD_PACKAGES, debianPackages } from './debian-packages.js';
 import { NODE_VERSION, nodeRuntime } from './node-runtime.js';
@@ -17,9 +17,9 @@ import { openPayload, PAYLOAD_MANIFEST, type Payload, type PayloadManifest } fro
 import { prunePayloads } from './prune-cache.js';
 
 /** Counted up when the archive's layout changes. */
-const LAYOUT = 1;
+const LAYOUT = 2;
 const SCRIPTS = fileURLToPath(new URL('../../../firmware-profiles/first-boot/', import.meta.url));
-const LAUNCHER = fileURLToPath(new URL('../../../device-agent/firmware/launch.sh', import.meta.url));
+const STARTER = fileURLToPath(new URL('../../../device-agent/firmware/starter.sh', import.meta.url));
 
 export interface PayloadOptions {
   /** Kept between runs: downloads and finished payloads. */
@@ -55,7 +55,7 @@ export async function buildPayload(options: PayloadOptions): Promise<Payload> {
     await stageAgentRelease({ directory: release, bundle, cache, architecture: 'arm64', signal });
     const manifest: PayloadManifest = { agentVersion, nodeVersion: NODE_VERSION, suite };
     const inputs = [
-      ...[LAYOUT, manifest, BOARD_PACKAGES, await digestOf(LAUNCHER)],
+      ...[LAYOUT, manifest, BOARD_PACKAGES, await digestOf(STARTER)],
       ...[await digestOfTree(release), await digestOfTree(SCRIPTS)],
     ];
     const key = createHash('sha256').update(JSON.stringify(inputs)).digest('hex').slice(0, 16);
@@ -100,7 +100,8 @@ async function membersOf({ manifest, node, release, debs }: Parts): Promise<read
   return [
     { path: PAYLOAD_MANIFEST, text: `${JSON.stringify(manifest)}\n`, mode: 0o644 },
     { path: 'current', target: base },
-    { path: 'launch', file: LAUNCHER, mode: 0o755 },
+    { path: 'launch', file: STARTER, mode: 0o755 },
+    { path: 'launcher', file: LAUNCHER, mode: 0o755 },
     { path: 'preflight', file: join(SCRIPTS, 'preflight.sh'), mode: 0o755 },
     { path: 'common.sh', file: join(SCRIPTS, 'common.sh'), mode: 0o644 },
     ...units,

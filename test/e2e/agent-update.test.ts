@@ -4,7 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { access } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { access, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { readCredentials } from '#hub/cli/credentials.js';
@@ -26,7 +27,7 @@ import {
 } from '#test/helpers/staged-release.js';
 import { Station } from '#test/helpers/station.js';
 
-const SLOW_MS = 60_000;
+const SLOW_MS = 120_000;
 const FIRST = '1.0.0';
 
 describe('updates of the agent', { skip: whyNoHollowFleet() ?? false }, () => {
@@ -41,12 +42,16 @@ describe('updates of the agent', { skip: whyNoHollowFleet() ?? false }, () => {
   const release = (name: string) => kubectl.json<AgentRelease>(['get', 'agentrelease', name]);
   const publish = async (
     how: Breakage | undefined,
-    more: Partial<StagedPublication> & { rollout?: Partial<AgentRollout> } = {},
+    {
+      launcher,
+      ...more
+    }: Partial<StagedPublication> & { rollout?: Partial<AgentRollout>; launcher?: string } = {},
   ): Promise<string> => {
     versions += 1;
     const version = more.version ?? `2.${versions}.0`;
     const directory = join(station.directory, `release-${version}`);
     await stageThinRelease(directory, how);
+    if (launcher !== undefined) await writeFile(join(directory, 'launcher'), launcher);
     const architecture = thisArchitecture();
     await publishStaged(hub, { data, directory, architecture, version, ...more });
     return version;
@@ -106,7 +111,11 @@ describe('updates of the agent', { skip: whyNoHollowFleet() ?? false }, () => {
     ['crashes', new RegExp(`ended 3 times before it was healthy: .*${CRASH}`)],
     ['exits', /ended 3 times before it was healthy/],
     ['hangs', /was not healthy within 10 seconds/],
-    ['cannot-connect', /was not healthy within 10 seconds: it was not connected to the hub/],
+    // It is the hub that may be away, so it has three trials; between them the release before reaches the hub.
+    [
+      'cannot-connect',
+      /was not healthy within 10 seconds: the hub was not reachable; it was tried 3 times, and the release before/,
+    ],
   ];
   for (const [how, expected] of broken) {
     test(`a release that ${how} is left again, with the reason`, async () => {
@@ -121,6 +130,56 @@ describe('updates of the agent', { skip: whyNoHollowFleet() ?? false }, () => {
       await assert.rejects(access(join(agent.install, 'releases', version)));
     });
   }
+
+  test('a hub that is away during the trial is not held against the release', async () => {
+    const before = await agent.current();
+    const version = await publish('waits', { rollout: { healthySeconds: 15 } });
+    const onTrial = join(agent.install, 'waits');
+    await eventually('it is on trial', SLOW_MS, () => access(onTrial).then(() => true));
+    await station.hub.stop();
+    await writeFile(join(agent.install, 'go'), '');
+    await eventually('the device goes back', SLOW_MS, async () => (await agent.current()) === before);
+    await station.startHub(data);
+    await runs(version);
+    await eventually('the rollout is complete', SLOW_MS, async () => {
+      const { status } = await release(version);
+      assert.notEqual(status.phase, 'Halted');
+      return status.phase === 'Complete' && status.failed === 0;
+    });
+    assert.match(agent.output, /the trial of a release says nothing of it/);
+  });
+
+  test('a release brings its launcher, which takes over at the next start and not before', async () => {
+    const file = (name: string) => readFile(join(agent.install, name), 'utf8');
+    const before = await file('launcher');
+    const brought = `${before}# another\n`.replace('set -u', 'set -u\nexport COVEY_TOLD=1');
+    const version = await publish(undefined, { launcher: brought });
+    await runs(version);
+    await eventually('it is the next one', SLOW_MS, async () => (await file('launcher.next')) === brought);
+    assert.equal(await file('launcher'), before);
+    const { pid } = agent;
+    agent.kill('SIGKILL');
+    await eventually('it has its place', SLOW_MS, async () => (await file('launcher')) === brought);
+    assert.notEqual(agent.pid, pid);
+    assert.match(readFileSync(`/proc/${agent.pid}/environ`, 'utf8'), /(?:^|\0)COVEY_TOLD=1\0/);
+    await assert.rejects(access(join(agent.install, 'launcher.next')));
+  });
+
+  test('a release whose launcher starts nothing keeps running by the launcher before', async () => {
+    const file = (name: string) => readFile(join(agent.install, name), 'utf8');
+    const before = await file('launcher');
+    const version = await publish(undefined, { launcher: 'exit 1\n' });
+    await runs(version);
+    await eventually('it is the next one', SLOW_MS, async () => (await file('launcher.next')) === 'exit 1\n');
+    const { starts } = agent;
+    agent.kill('SIGKILL');
+    await eventually('an agent is there again', SLOW_MS, async () => {
+      const { status } = await device();
+      return agent.starts === starts + 4 && status.presence === 'Online' && status.agentRelease === version;
+    });
+    assert.equal(await file('launcher'), before);
+    assert.equal(await agent.current(), version);
+  });
 
   const refused: ReadonlyArray<readonly [string, Partial<StagedPublication>, RegExp]> = [
     [

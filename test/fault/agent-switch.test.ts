@@ -4,14 +4,14 @@
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Installation } from '#device-agent/firmware/update/installation.js';
 import { buildArchive } from '#hub/cli/release/build.js';
 import { FakeInstall } from '#test/helpers/fake-install.js';
+import { killingTools } from '#test/helpers/killing-tools.js';
 import { tempDir } from '#test/helpers/temp-dir.js';
 
 const KILL_AT = fileURLToPath(new URL('../helpers/kill-at.js', import.meta.url));
@@ -107,30 +107,3 @@ test('what was half unpacked is never a release, and is removed', async (t) => {
   await installation.prune([]);
   await assert.rejects(installation.adopt(workspace, '2', 'sha256:0'), { code: 'ENOENT' });
 });
-
-/** The tools that the launcher uses, of which the Nth to be started kills the launcher instead. */
-async function killingTools(directory: string, step: number) {
-  await mkdir(directory, { recursive: true });
-  const counter = join(directory, 'count');
-  await writeFile(counter, '');
-  for (const tool of ['mv', 'ln', 'rm', 'sync', 'readlink']) {
-    const path = join(directory, tool);
-    const lines = [
-      '#!/bin/sh',
-      `printf x >>${counter}`,
-      `if [ "$(wc -c <${counter})" -eq ${step} ]; then`,
-      `  : >${counter}.killed`,
-      '  kill -KILL $PPID',
-      '  exit 1',
-      'fi',
-      `exec /bin/${tool} "$@"`,
-      '',
-    ];
-    await writeFile(path, lines.join('\n'));
-    await chmod(path, 0o755);
-  }
-  return {
-    env: { PATH: `${directory}:${process.env['PATH'] ?? ''}` },
-    killed: () => existsSync(`${counter}.killed`),
-  };
-}

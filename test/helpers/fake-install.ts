@@ -1,5 +1,5 @@
 /**
- * An installation for the launcher in which Node.js is a few lines of shell: it writes down that it was started, from
+ * An installation for starter and launcher in which Node.js is a few lines of shell: it writes down that it was started, from
  * which release, under which process id and with what, and then does what its release says.
  */
 import { spawn } from 'node:child_process';
@@ -14,7 +14,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { LAUNCHER } from './staged-release.js';
+import { LAUNCHER } from '#firmware-profiles/payload/agent-release.js';
+import { STARTER } from './staged-release.js';
 
 export const SHELLS: ReadonlyArray<readonly [string, ...string[]]> = [['dash'], ['busybox', 'sh']];
 
@@ -34,14 +35,21 @@ export interface Started {
 export class FakeInstall {
   readonly directory: string;
   readonly #shell: readonly [string, ...string[]];
+  readonly #entry: 'launch' | 'launcher';
 
-  /** An installation with release 1 as the current one. */
-  constructor(directory: string, shell: readonly [string, ...string[]] = ['dash']) {
+  /** An installation with release 1 as the current one; it is begun at the starter, or behind it at the launcher. */
+  constructor(
+    directory: string,
+    shell: readonly [string, ...string[]] = ['dash'],
+    entry: 'launch' | 'launcher' = 'launch',
+  ) {
     this.directory = directory;
     this.#shell = shell;
+    this.#entry = entry;
     mkdirSync(join(directory, 'runtime/bin'), { recursive: true });
     writeFileSync(join(directory, 'runtime/bin/node'), NODE, { mode: 0o755 });
-    copyFileSync(LAUNCHER, join(directory, 'launch'));
+    copyFileSync(STARTER, join(directory, 'launch'));
+    copyFileSync(LAUNCHER, join(directory, 'launcher'));
     this.release('1', 'exit 0');
     this.link('current', '1');
   }
@@ -67,10 +75,10 @@ export class FakeInstall {
   }
 
   /** Undefined removes it. */
-  write(name: string, text: string | undefined): void {
+  write(name: string, text: string | undefined, mode = 0o644): void {
     const path = join(this.directory, name);
     if (text === undefined) rmSync(path, { recursive: true, force: true });
-    else writeFileSync(path, text);
+    else writeFileSync(path, text, { mode });
   }
 
   read(name: string): string | undefined {
@@ -97,7 +105,7 @@ export class FakeInstall {
 
   start(args: readonly string[] = [], env: NodeJS.ProcessEnv = {}) {
     const [shell, ...more] = this.#shell;
-    const child = spawn(shell, [...more, join(this.directory, 'launch'), ...args], {
+    const child = spawn(shell, [...more, join(this.directory, this.#entry), ...args], {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { PATH: process.env['PATH'] ?? '', ...env },
     });

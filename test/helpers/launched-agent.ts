@@ -5,7 +5,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { copyFile, mkdir, readlink, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LAUNCHER, stageThinRelease } from './staged-release.js';
+import { LAUNCHER } from '#firmware-profiles/payload/agent-release.js';
+import { STARTER, stageThinRelease } from './staged-release.js';
 
 export interface LaunchedOptions {
   /** Everything lies below it. */
@@ -104,5 +105,6 @@ export async function installAgent(install: string, version: string): Promise<vo
   await symlink(process.execPath, join(install, 'runtime/bin/node'));
   await stageThinRelease(join(install, 'releases', version));
   await symlink(join('releases', version), join(install, 'current'));
-  await copyFile(LAUNCHER, join(install, 'launch'));
+  await copyFile(STARTER, join(install, 'launch'));
+  await copyFile(LAUNCHER, join(install, 'launcher'));
 }

@@ -2,10 +2,10 @@
  * Releases of the agent to publish in tests: a thin one that runs the agent as it was compiled here, or a real one
  * (`stageAgentRelease`) that is broken on purpose; each way of breaking is one that a device has to come back from.
  */
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { stageAgentRelease } from '#firmware-profiles/payload/agent-release.js';
+import { LAUNCHER, stageAgentRelease } from '#firmware-profiles/payload/agent-release.js';
 import { defaultCache } from '#firmware-profiles/payload/build-payload.js';
 import { openReleaseKey } from '#hub/authn/pki/release-key.js';
 import { agentMain } from '#hub/cli/programs.js';
@@ -27,6 +27,23 @@ const BREAKAGES = {
   exits: 'process.exit(3);\n',
   /** Runs, and does nothing; not even SIGTERM ends it. */
   hangs: "process.on('SIGTERM', () => undefined);\nsetInterval(() => undefined, 1000);\n",
+  /** Works once somebody puts the file `go` into the installation; says in `waits` in which boot it waits. */
+  waits: [
+    "import { existsSync, readFileSync, watch, writeFileSync } from 'node:fs';",
+    'const install = process.env.COVEY_INSTALL_DIR;',
+    "writeFileSync(install + '/waits', readFileSync('/proc/sys/kernel/random/boot_id'));",
+    'await new Promise((resolve) => {',
+    '  const look = () => {',
+    "    if (!existsSync(install + '/go')) return;",
+    '    watcher.close();',
+    '    resolve();',
+    '  };',
+    '  const watcher = watch(install, look);',
+    '  look();',
+    '});',
+    "await import('./agent.js');",
+    '',
+  ].join('\n'),
   /** Everything works but the way to the hub. */
   'cannot-connect': [
     "import { Socket } from 'node:net';",
@@ -55,6 +72,7 @@ export async function stageThinRelease(directory: string, how?: Breakage): Promi
   await mkdir(join(directory, 'device-agent'), { recursive: true });
   await writeFile(join(directory, 'package.json'), '{"private":true,"type":"module"}\n');
   await writeFile(join(directory, 'device-agent/main.js'), `await import(${JSON.stringify(AGENT)});\n`);
+  await copyFile(LAUNCHER, join(directory, 'launcher'));
   if (how !== undefined) await breakRelease(directory, how);
 }
 
@@ -91,5 +109,5 @@ export async function publishStaged(hub: Credentials, staged: StagedPublication)
   return await publishRelease(hub, { ...rest, key, archives: [spoil(archive)] });
 }
 
-/** What the launcher is in this checkout. */
-export const LAUNCHER = fileURLToPath(new URL('../../../device-agent/firmware/launch.sh', import.meta.url));
+/** What starts the launcher in this checkout. */
+export const STARTER = fileURLToPath(new URL('../../../device-agent/firmware/starter.sh', import.meta.url));

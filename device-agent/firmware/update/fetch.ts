@@ -55,6 +55,7 @@ export async function fetchArchive(options: FetchOptions): Promise<void> {
   if (!oneDisk) await requireSpace(directory, missing, 'the archive');
   const unpacked = offer.unpackedBytes + (oneDisk ? missing : 0);
   await requireSpace(options.installation, unpacked, `release ${offer.version}`);
+  let resumed = arrived > 0;
   for (let round = 0; ; round += 1) {
     try {
       await fetchOnce(options, path);
@@ -62,6 +63,12 @@ export async function fetchArchive(options: FetchOptions): Promise<void> {
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof ImageError)) throw error;
+      if (error.reason === 'DigestMismatch' && resumed) {
+        // Of what an earlier life of the agent left, a power cut may have kept the length and not the bytes.
+        logger.warn({ err: error }, 'what there was of an archive is damaged; it is fetched anew');
+        resumed = false;
+        continue;
+      }
       if (error.reason !== 'RegistryUnavailable' || round + 1 >= ROUNDS)
         throw new UpdateError(`the archive cannot be downloaded: ${error.message}`, error);
       logger.warn({ err: error, round }, 'the archive of a release cannot be downloaded now; trying again');

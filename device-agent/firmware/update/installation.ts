@@ -26,6 +26,8 @@ export interface Trial {
 export interface FailedTrial {
   readonly version: string;
   readonly reason: string;
+  /** Time ran out while everything but the hub was there. */
+  readonly hubAway: boolean;
 }
 
 export class Installation {
@@ -57,7 +59,11 @@ export class Installation {
     if (fields === undefined || version === undefined) return undefined;
     const error = await this.#reportedError();
     const reason = fields.get('reason') ?? 'failed';
-    return { version, reason: (error === undefined ? reason : `${reason}: ${error}`).slice(0, 2 * MAX_LINE) };
+    return {
+      version,
+      reason: (error === undefined ? reason : `${reason}: ${error}`).slice(0, 2 * MAX_LINE),
+      hubAway: fields.get('waiting') === 'hub',
+    };
   }
 
   /** Digest of the archive that a release was unpacked from; undefined when it is not there, or came with the card. */
@@ -109,9 +115,10 @@ export class Installation {
   }
 
   /** What the agent on trial still waits for: part of the reason, should the launcher go back. */
-  async note(line: string): Promise<void> {
+  async note(line: string, waitsFor?: 'hub'): Promise<void> {
     const text = line.replace(/\s+/g, ' ').slice(0, MAX_LINE);
-    await writeFileAtomic(join(this.directory, 'note'), `${text}\n`, { mode: 0o644 });
+    const more = waitsFor === undefined ? '' : `${waitsFor}\n`;
+    await writeFileAtomic(join(this.directory, 'note'), `${text}\n${more}`, { mode: 0o644 });
   }
 
   /** Removes every release but those that the links name, the running one and `keep`, and what was half unpacked. */

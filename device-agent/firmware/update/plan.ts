@@ -32,6 +32,8 @@ export interface UpdateFacts {
 export type UpdateStep =
   /** The record's update is over. */
   | { readonly kind: 'settle'; readonly state: 'Updated' | 'Failed'; readonly reason?: string }
+  /** The hub was away while the release was on trial, which says little about the release. */
+  | { readonly kind: 'try-again'; readonly reason: string }
   /** Nothing more is to be learned from what the launcher wrote. */
   | { readonly kind: 'forget-failure' }
   /** The switch that the trial was for did not happen. */
@@ -43,7 +45,10 @@ export type UpdateStep =
   | { readonly kind: 'take-on'; readonly offer: UpdateOffer }
   | { readonly kind: 'download' | 'unpack' | 'switch'; readonly record: UpdateRecord };
 
-/** A release whose trial ends again and again without a verdict is not tried for ever. */
+/**
+ * A release whose trial ends again and again without a verdict is not tried for ever. When the hub was out of reach in
+ * each trial, and in reach of the release before in between (who else would have heard the offer), that is a verdict.
+ */
 export const MAX_SWITCHES = 3;
 
 export function isSettled({ state }: Pick<UpdateRecord, 'state'>): boolean {
@@ -59,8 +64,18 @@ function afterTrial({ running, record, trial, failed }: UpdateFacts): UpdateStep
   const open = record !== undefined && !isSettled(record);
   if (failed !== undefined) {
     if (!open || record.offer.version !== failed.version) return { kind: 'forget-failure' };
-    const stuck = failed.version === running ? '; it runs on, for there was no release to go back to' : '';
-    return { kind: 'settle', state: 'Failed', reason: `release ${failed.version} ${failed.reason}${stuck}` };
+    const reason = `release ${failed.version} ${failed.reason}`;
+    const settle = (more: string): UpdateStep => ({
+      kind: 'settle',
+      state: 'Failed',
+      reason: reason + more,
+    });
+    if (failed.version === running) return settle('; it runs on, for there was no release to go back to');
+    if (!failed.hubAway) return settle('');
+    if (record.switches < MAX_SWITCHES) return { kind: 'try-again', reason: `${reason}; it is tried again` };
+    return settle(
+      `; it was tried ${record.switches} times, and the release before reached the hub in between`,
+    );
   }
   if (trial !== undefined) return trial === running ? { kind: 'prove' } : { kind: 'forget-trial' };
   if (!open) return undefined;

@@ -10,12 +10,14 @@ import { type AgentUpdate, MAX_UPDATE_REASON, type UpdateOffer } from '#protocol
 import type { RegistryEndpoint } from '../../images/options.js';
 import { hasErrno } from '../../lib/errno.js';
 import type { Installation } from './installation.js';
+import type { LauncherSwitch } from './launcher.js';
 import { planUpdate, type UpdateFacts, type UpdateRecord, type UpdateStep } from './plan.js';
 import type { RecordFile } from './record-file.js';
 import { UpdateError } from './update-error.js';
 
 export interface UpdaterOptions {
   readonly installation: Installation;
+  readonly launcher: LauncherSwitch;
   readonly records: RecordFile;
   /** In OCI's words. */
   readonly architecture: string;
@@ -44,6 +46,8 @@ export class Updater implements AsyncDisposable {
   /** Digest that was verified by this process. */
   #downloaded: string | undefined;
   #onTrial = false;
+  #looksAfterPods = false;
+  #launcherWork: Promise<void> = Promise.resolve();
   #healthy = false;
   #leave: () => Promise<void> = async () => undefined;
   #restarting = false;
@@ -97,11 +101,32 @@ export class Updater implements AsyncDisposable {
     this.#leave = leave;
   }
 
+  /** The agent looks after its pods, with or without the hub. Never rejects. */
+  lookingAfterPods(): Promise<void> {
+    this.#looksAfterPods = true;
+    return this.#settleLauncher();
+  }
+
+  /** Two new things are never tried at once: the launcher of a release comes after its trial. */
+  #settleLauncher(): Promise<void> {
+    const { installation, launcher, logger } = this.#options;
+    this.#launcherWork = this.#launcherWork.then(async () => {
+      if (!this.#looksAfterPods) return;
+      try {
+        await launcher.prove();
+        if ((await installation.trial()) === undefined) await launcher.propose();
+      } catch (error) {
+        logger.warn({ err: error }, 'the launcher of this release cannot be taken over yet');
+      }
+    });
+    return this.#launcherWork;
+  }
+
   /** While on trial: what is still missing, for the reason should it fail. Never rejects. */
-  async waitingFor(what: string): Promise<void> {
+  async waitingFor(what: string, waitsFor?: 'hub'): Promise<void> {
     const { installation, logger } = this.#options;
     if (!this.#onTrial || this.#healthy) return;
-    await installation.note(what).catch((error: unknown) => {
+    await installation.note(what, waitsFor).catch((error: unknown) => {
       logger.warn({ err: error }, 'what the trial waits for cannot be noted');
     });
   }
@@ -175,6 +200,7 @@ export class Updater implements AsyncDisposable {
     this.#onTrial = false;
     process.report.reportOnUncaughtException = false;
     logger.info({ release: installation.running }, 'the new release of the agent has proved itself');
+    await this.#settleLauncher();
   }
 
   async #facts(): Promise<UpdateFacts> {
@@ -197,6 +223,11 @@ export class Updater implements AsyncDisposable {
     switch (step.kind) {
       case 'settle':
         return await this.#settle(step.state, step.reason);
+      case 'try-again':
+        // The record first: a start in between comes to the same.
+        this.#options.logger.warn({ reason: step.reason }, 'the trial of a release says nothing of it');
+        await this.#keep({ state: 'Installing', reason: cut(step.reason) });
+        return await installation.forgetFailure();
       case 'forget-failure':
         return await installation.forgetFailure();
       case 'forget-trial':
@@ -311,6 +342,7 @@ export class Updater implements AsyncDisposable {
     this.#stop.abort(new Error('the agent is stopping'));
     this.#work.abort(new Error('the agent is stopping'));
     await this.#running;
+    await this.#launcherWork;
   }
 }
 

@@ -21,7 +21,8 @@ export interface Updates extends AsyncDisposable {
   watch(link: Link, flush: () => Promise<void>): Disposable;
 }
 
-export interface UpdatesOptions extends Omit<UpdaterOptions, 'installation' | 'records' | 'releaseKey'> {
+export interface UpdatesOptions
+  extends Omit<UpdaterOptions, 'installation' | 'launcher' | 'records' | 'releaseKey'> {
   readonly config: Pick<AgentConfig, 'dataDir' | 'install' | 'stopPodsOnExit'>;
   readonly identity: () => DeviceIdentity;
 }
@@ -37,15 +38,23 @@ export async function openUpdates({ config, identity, ...options }: UpdatesOptio
     );
   if (config.stopPodsOnExit)
     return refusing('this agent takes its pods down when it ends (--stop-pods-on-exit)', releaseKey);
-  const [{ Installation }, { RecordFile }, { Updater }] = await Promise.all([
+  const [{ Installation }, { LauncherSwitch }, { RecordFile }, { Updater }] = await Promise.all([
     import('./installation.js'),
+    import('./launcher.js'),
     import('./record-file.js'),
     import('./updater.js'),
   ]);
+  const installation = new Installation(install.directory, install.release);
   const updater = await Updater.open({
     ...options,
     releaseKey,
-    installation: new Installation(install.directory, install.release),
+    installation,
+    launcher: new LauncherSwitch({
+      directory: install.directory,
+      release: installation.releasePath(install.release),
+      startedBy: install.launcher,
+      logger: options.logger,
+    }),
     records: new RecordFile(join(config.dataDir, 'update'), options.logger),
   });
   return {
@@ -57,6 +66,7 @@ export async function openUpdates({ config, identity, ...options }: UpdatesOptio
         await link.announceRestart();
         await flush();
       });
+      void updater.lookingAfterPods();
       return watchHealth(link, updater);
     },
     [Symbol.asyncDispose]: () => updater[Symbol.asyncDispose](),
@@ -66,12 +76,12 @@ export async function openUpdates({ config, identity, ...options }: UpdatesOptio
 /** A lease says that the hub has taken in this agent's hello and that the agent has all that it was sent. */
 function watchHealth(
   link: Link,
-  updater: { healthy(): void; waitingFor(what: string): Promise<void> },
+  updater: { healthy(): void; waitingFor(what: string, waitsFor?: 'hub'): Promise<void> },
 ): Disposable {
   const tell = (connected: boolean) =>
-    void updater.waitingFor(
-      connected ? 'connected to the hub, which did not grant it a lease' : 'it was not connected to the hub',
-    );
+    void (connected
+      ? updater.waitingFor('connected to the hub, which did not grant it a lease')
+      : updater.waitingFor('the hub was not reachable', 'hub'));
   tell(link.connected);
   const registrations = [link.onConnectionChange(tell), link.lease.onGrant(() => updater.healthy())];
   if (link.lease.remaining() > 0) updater.healthy();

@@ -7,7 +7,7 @@ import {
 } from '#protocol/fleet/v1alpha1/agent-release.js';
 import { setCondition } from '#protocol/meta/condition.js';
 import { formatTime } from '#protocol/meta/time.js';
-import type { Member } from './assign.js';
+import { type Member, offerOf } from './assign.js';
 import { count, type Rollout } from './plan.js';
 
 export function rolloutStatus(rollout: Rollout, now: number): AgentReleaseStatus {
@@ -71,6 +71,10 @@ function messageOf(
   const [first] = failures;
   const failure = first === undefined ? [] : [`${first.device}: ${first.reason}`];
   const ahead = count(members, 'ahead');
+  const offer = offerOf(release);
+  const held = members.find(
+    ({ standing, device: { update } }) => standing === 'updating' && update?.offer === offer && update.reason,
+  );
   const notes = [
     ...(ahead > 0 ? [`${ahead} run a later version, and spec.allowDowngrade is not set`] : []),
     ...(notUpdatable > 0 ? [`${notUpdatable} cannot be updated`] : []),
@@ -89,6 +93,9 @@ function messageOf(
                 ? [`${percentage} % is reached`]
                 : []),
               ...(offline > 0 ? [`${offline} are offline`] : []),
+              ...(held === undefined
+                ? []
+                : [`${held.device.name} is held up: ${held.device.update?.reason}`]),
             ];
   return [...progress, ...failure, ...notes].join('; ').slice(0, 1_024);
 }

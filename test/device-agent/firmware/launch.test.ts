@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
+import { AGENT_ENVIRONMENT } from '#hub/cli/programs.js';
 import { eventually } from '#test/helpers/eventually.js';
 import { FakeInstall, SHELLS } from '#test/helpers/fake-install.js';
 import { tempDir } from '#test/helpers/temp-dir.js';
@@ -23,7 +24,7 @@ function processesOf(directory: string): number[] {
 for (const shell of SHELLS) {
   describe(`the launcher in ${shell.join(' ')}`, () => {
     test('becomes the current release, with its arguments and nothing else that stays', async (t) => {
-      const install = new FakeInstall(await tempDir(t), shell);
+      const install = new FakeInstall(await tempDir(t), shell, 'launcher');
       install.release('1', 'exec sleep 1000');
       const { child, ended } = install.start(['--name', 'pi 1']);
       t.after(() => child.kill('SIGKILL'));
@@ -41,8 +42,21 @@ for (const shell of SHELLS) {
       assert.equal(install.read('trial'), undefined);
     });
 
+    test('gives the agent the environment that it is to be started with', async (t) => {
+      const install = new FakeInstall(await tempDir(t), shell, 'launcher');
+      install.release('1', 'env >"$COVEY_INSTALL_DIR/environment"');
+      await install.run();
+      const found = (install.read('environment') ?? '').split('\n').filter((line) => /^MALLOC_/.test(line));
+      assert.deepEqual(
+        found.sort(),
+        Object.entries(AGENT_ENVIRONMENT)
+          .map((entry) => entry.join('='))
+          .sort(),
+      );
+    });
+
     test('leaves a release on trial that keeps ending, and says why', async (t) => {
-      const install = new FakeInstall(await tempDir(t), shell);
+      const install = new FakeInstall(await tempDir(t), shell, 'launcher');
       install.trial('exit 7');
       for (const crashes of [0, 1, 2]) {
         assert.equal((await install.run()).code, 7);
@@ -66,7 +80,7 @@ for (const shell of SHELLS) {
     });
 
     test('ends a release on trial that hangs, with what it waited for', async (t) => {
-      const install = new FakeInstall(await tempDir(t), shell);
+      const install = new FakeInstall(await tempDir(t), shell, 'launcher');
       install.trial('echo "the hub did not answer" >"$COVEY_INSTALL_DIR/note"\nexec sleep 1000', 1);
       assert.equal((await install.run()).signal, 'SIGTERM');
       await install.run();
@@ -77,8 +91,25 @@ for (const shell of SHELLS) {
       );
     });
 
+    test('says apart when all that a release waited for was the hub', async (t) => {
+      const install = new FakeInstall(await tempDir(t), shell, 'launcher');
+      const note = 'printf "the hub was not reachable\\nhub\\n" >"$COVEY_INSTALL_DIR/note"';
+      install.trial(`${note}\nexec sleep 1000`, 1);
+      assert.equal((await install.run()).signal, 'SIGTERM');
+      await install.run();
+      assert.equal(
+        install.read('failed'),
+        'version=2\nprevious=1\nreason=was not healthy within 1 seconds: the hub was not reachable\nwaiting=hub\n',
+      );
+      const crashing = new FakeInstall(await tempDir(t), shell, 'launcher');
+      crashing.trial(`${note}\nexit 7`);
+      for (let start = 0; start < 4; start += 1) await crashing.run();
+      assert.doesNotMatch(crashing.read('failed') ?? '', /waiting=/);
+      assert.match(crashing.read('failed') ?? '', /^reason=ended 3 times .*: the hub was not reachable$/m);
+    });
+
     test('a trial that ends well leaves no timer', async (t) => {
-      const install = new FakeInstall(await tempDir(t), shell);
+      const install = new FakeInstall(await tempDir(t), shell, 'launcher');
       install.trial('rm "$COVEY_INSTALL_DIR/trial"\nexec sleep 1000', 100);
       const { child } = install.start();
       t.after(() => child.kill('SIGKILL'));
@@ -91,7 +122,7 @@ for (const shell of SHELLS) {
     });
 
     test('power cuts are not crashes, but not endless either', async (t) => {
-      const install = new FakeInstall(await tempDir(t), shell);
+      const install = new FakeInstall(await tempDir(t), shell, 'launcher');
       install.trial('exit 0');
       const cutPower = () =>
         install.write('trial', (install.read('trial') ?? '').replace(/^boot=.*$/m, 'boot=an-earlier-one'));
@@ -107,7 +138,7 @@ for (const shell of SHELLS) {
     });
 
     test('a release that gives up by itself is left at once', async (t) => {
-      const install = new FakeInstall(await tempDir(t), shell);
+      const install = new FakeInstall(await tempDir(t), shell, 'launcher');
       install.trial('exit 0');
       install.write('failed', 'version=2\nprevious=1\nreason=says so itself\n');
       await install.run();
@@ -115,7 +146,7 @@ for (const shell of SHELLS) {
     });
 
     test('a trial of another release than the current one counts nothing', async (t) => {
-      const install = new FakeInstall(await tempDir(t), shell);
+      const install = new FakeInstall(await tempDir(t), shell, 'launcher');
       const trial = 'version=2\nprevious=1\nhealthySeconds=60\n';
       install.write('trial', trial);
       await install.run();
@@ -124,7 +155,7 @@ for (const shell of SHELLS) {
     });
 
     test('a failed release with nothing to go back to runs on', async (t) => {
-      const install = new FakeInstall(await tempDir(t), shell);
+      const install = new FakeInstall(await tempDir(t), shell, 'launcher');
       install.trial('exit 7');
       install.write('releases/1', undefined);
       for (let start = 0; start < 4; start += 1) await install.run();
@@ -135,7 +166,7 @@ for (const shell of SHELLS) {
     });
 
     test('an incomplete current release is never started', async (t) => {
-      const install = new FakeInstall(await tempDir(t), shell);
+      const install = new FakeInstall(await tempDir(t), shell, 'launcher');
       install.release('0', 'exit 0');
       install.write('releases/1', undefined);
       const { stderr } = await install.run();
@@ -147,7 +178,7 @@ for (const shell of SHELLS) {
     });
 
     test('damaged state is no reason not to start', async (t) => {
-      const install = new FakeInstall(await tempDir(t), shell);
+      const install = new FakeInstall(await tempDir(t), shell, 'launcher');
       install.trial('exit 0');
       install.write('trial', 'version=2\ncrashes=x\nboots=99999999999999999999\nbegan=\nnonsense\n\0\0');
       assert.equal((await install.run()).code, 0);

@@ -5,7 +5,7 @@ import { type RebootOptions, reboot, refusesReboot } from '#device-agent/firmwar
 import { silentLogger } from '#protocol/lib/logger.js';
 
 const BOARD: RebootOptions = {
-  config: { install: { directory: '/opt/covey', release: '1.0.0' }, hollow: false },
+  config: { install: { directory: '/opt/covey', release: '1.0.0', launcher: 'launcher' }, hollow: false },
   bootId: 'this-boot',
   uid: 0,
   logger: silentLogger,

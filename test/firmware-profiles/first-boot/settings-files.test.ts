@@ -1,14 +1,11 @@
 /** Files that follow from a card's settings: for each network manager, for systemd, and for the agent. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { parse } from 'yaml';
-import { scriptPath } from '#firmware-profiles/card-files.js';
 import { networkFiles } from '#firmware-profiles/first-boot/network-files.js';
 import { shellAssignments } from '#firmware-profiles/first-boot/shell-text.js';
-import { AGENT_ENVIRONMENT } from '#hub/cli/programs.js';
 import { cardSettings } from '#test/helpers/card-settings.js';
 
 const WIFI = { ssid: 'Café; "x"', psk: 'ab'.repeat(32), country: 'DE' };
@@ -83,10 +80,4 @@ describe('text for the shell', () => {
       { numRuns: 50 },
     );
   });
-});
-
-test("the agent's service has the environment that the agent is to be started with", () => {
-  const unit = readFileSync(scriptPath('units/covey-agent.service'), 'utf8');
-  const found = [...unit.matchAll(/^Environment=(\w+)=(.*)$/gm)].map(([, key, value]) => [key, value]);
-  assert.deepEqual(Object.fromEntries(found), AGENT_ENVIRONMENT);
 });

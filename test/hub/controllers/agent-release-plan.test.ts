@@ -53,6 +53,22 @@ function at(
   });
 }
 
+test('what holds a device up is in the message, unless it was said of an earlier offer', () => {
+  const release = rollout({});
+  const other = rollout({}, '1.9.0');
+  const message = (device: FleetDevice) => {
+    const [first] = planFleet([release], [device], NOW).rollouts;
+    assert.ok(first);
+    return rolloutStatus(first, NOW).message;
+  };
+  assert.equal(
+    message(at(release, 'one', 'Installing')),
+    '0 of 1 devices run it; one is held up: reason of one',
+  );
+  const { update } = at(other, 'one', 'Failed');
+  assert.equal(message(at(release, 'one', undefined, { update })), '0 of 1 devices run it');
+});
+
 test('a release is offered to every device of its architecture that runs an earlier one', () => {
   const release = rollout({ maxInFlight: 100 });
   const devices = [

@@ -88,7 +88,7 @@ test('offered what runs, it says so', () => {
 });
 
 test('after a rollback it settles with the launcher’s reason, then forgets it', () => {
-  const failed = { version: '2.0.0', reason: 'ended 3 times before it was healthy' };
+  const failed = { version: '2.0.0', reason: 'ended 3 times before it was healthy', hubAway: false };
   assert.deepEqual(plan({ failed, record: record({ state: 'OnTrial' }), offered: OFFER }), {
     kind: 'settle',
     state: 'Failed',
@@ -100,9 +100,24 @@ test('after a rollback it settles with the launcher’s reason, then forgets it'
 });
 
 test('a failed release that had to stay says so', () => {
-  const failed = { version: '2.0.0', reason: 'ended 3 times before it was healthy' };
+  const failed = { version: '2.0.0', reason: 'ended 3 times before it was healthy', hubAway: false };
   const step = plan({ running: '2.0.0', failed, record: record({ state: 'OnTrial' }) });
   assert.ok(step?.kind === 'settle' && /it runs on, for there was no release/.test(step.reason ?? ''));
+});
+
+test('a trial without the hub says nothing of the release, until it does so every time', () => {
+  const failed = { version: '2.0.0', reason: 'was not healthy: the hub was not reachable', hubAway: true };
+  const onTrial = (switches: number) => record({ state: 'OnTrial', switches });
+  for (let switches = 1; switches < MAX_SWITCHES; switches += 1)
+    assert.deepEqual(plan({ failed, record: onTrial(switches), offered: OFFER, unpacked: true }), {
+      kind: 'try-again',
+      reason: 'release 2.0.0 was not healthy: the hub was not reachable; it is tried again',
+    });
+  const end = plan({ failed, record: onTrial(MAX_SWITCHES), offered: OFFER });
+  assert.ok(end?.kind === 'settle' && end.state === 'Failed');
+  assert.match(end.reason ?? '', /tried 3 times, and the release before reached the hub in between$/);
+  const stuck = plan({ running: '2.0.0', failed, record: onTrial(1) });
+  assert.ok(stuck?.kind === 'settle' && /it runs on/.test(stuck.reason ?? ''));
 });
 
 test('a switch that was cut short is tried again, but not for ever', () => {

@@ -5,6 +5,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Installation } from '#device-agent/firmware/update/installation.js';
+import { LauncherSwitch } from '#device-agent/firmware/update/launcher.js';
 import { RecordFile } from '#device-agent/firmware/update/record-file.js';
 import { Updater } from '#device-agent/firmware/update/updater.js';
 import { systemClock } from '#device-agent/lib/system-clock.js';
@@ -46,8 +47,15 @@ async function setUp(t: TestContext) {
   const directory = join(root, 'data/update');
   const open = async (running = '1', releaseKey: string | undefined = key.publicKey) => {
     let restarts = 0;
+    const installation = new Installation(install.directory, running);
     const updater = await Updater.open({
-      installation: new Installation(install.directory, running),
+      installation,
+      launcher: new LauncherSwitch({
+        directory: install.directory,
+        release: installation.releasePath(running),
+        startedBy: 'launcher',
+        logger: silentLogger,
+      }),
       records: new RecordFile(directory, silentLogger),
       architecture: 'arm64',
       releaseKey: () => releaseKey,
@@ -116,6 +124,72 @@ test('a download goes on in the next life of the agent where this one stopped', 
   second.updater.offer(offerOf());
   assert.equal((await second.settled()).state, 'OnTrial');
   assert.deepEqual(server.offsets, [arrived]);
+});
+
+test('what a power cut has left of a download in name only is fetched anew', async (t) => {
+  const { server, offerOf, open, directory, bytes } = await setUp(t);
+  server.stallAfter = 50_000;
+  const first = await open();
+  first.updater.offer(offerOf());
+  let archive = '';
+  const arrived = await eventually('some of it is there', 10_000, async () => {
+    const [name] = (await readdir(directory)).filter((one) => one.startsWith('archive-'));
+    archive = join(directory, name ?? '');
+    return (await readFile(archive)).length;
+  });
+  await first.updater[Symbol.asyncDispose]();
+  assert.ok(arrived < bytes.length);
+  await writeFile(archive, Buffer.alloc(arrived));
+  server.stallAfter = undefined;
+  const second = await open();
+  second.updater.offer(offerOf());
+  assert.equal((await second.settled()).state, 'OnTrial');
+  assert.equal(server.offsets.at(-1), 0);
+});
+
+test('a trial that failed for want of the hub is repeated when the hub offers it again', async (t) => {
+  const { install, offerOf, open } = await setUp(t);
+  const failed = 'version=2\nprevious=1\nreason=was not healthy: the hub was not reachable\nwaiting=hub\n';
+  const goBack = () => {
+    install.write('trial', undefined);
+    install.write('failed', failed);
+    install.write('current', undefined);
+    install.link('current', '1');
+  };
+  for (let tries = 1; tries <= 3; tries += 1) {
+    const { updater, settled } = await open();
+    if (tries > 1) {
+      const { last } = updater.report();
+      assert.equal(last?.state, 'Installing');
+      assert.match(last?.reason ?? '', /the hub was not reachable; it is tried again/);
+      assert.equal(install.read('failed'), undefined);
+    }
+    updater.offer(offerOf());
+    assert.equal((await settled()).state, 'OnTrial');
+    await updater[Symbol.asyncDispose]();
+    goBack();
+  }
+  const { settled } = await open();
+  const last = await settled();
+  assert.equal(last.state, 'Failed');
+  assert.match(last.reason ?? '', /the hub was not reachable; it was tried 3 times/);
+});
+
+test('the launcher of a release is the next one after its trial, and takes its place once it has started an agent', async (t) => {
+  const { install, offerOf, open } = await setUp(t);
+  const before = install.read('launcher');
+  install.write('launcher', '#!/bin/sh\n# of release 1\n');
+  const first = await open();
+  first.updater.offer(offerOf());
+  await first.settled();
+  await first.updater[Symbol.asyncDispose]();
+  const { updater, settled } = await open('2');
+  await updater.lookingAfterPods();
+  assert.equal(install.read('launcher.next'), undefined, 'on trial');
+  updater.healthy();
+  await settled();
+  await updater[Symbol.asyncDispose]();
+  assert.equal(install.read('launcher.next'), before);
 });
 
 const refused: ReadonlyArray<
