@@ -5,9 +5,11 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { dirname } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { Console } from './console.js';
 import { bootFiles } from './guest-disk.js';
+import { monitor } from './monitor.js';
 
 export interface GuestOptions {
   /** The card. */
@@ -22,6 +24,18 @@ export interface GuestOptions {
   readonly log: string;
 }
 
+/** A serial adapter for USB. What is written to its line ends in a file. */
+export interface UsbAdapter {
+  /** By which the kernel and udev name it. */
+  readonly serial: UsbSerial;
+  /** Port of the machine's USB controller, from 1. */
+  readonly port: number;
+}
+
+/** One line each; a virtual machine has no other. */
+const USB_SERIALS = ['A1', 'B2'] as const;
+export type UsbSerial = (typeof USB_SERIALS)[number];
+
 export interface CommandResult {
   readonly code: number;
   readonly output: string;
@@ -33,17 +47,19 @@ const COMMAND_LIMIT_MS = 60_000;
 export class Guest implements AsyncDisposable {
   readonly #process: ChildProcess;
   readonly #console: Console;
+  readonly #directory: string;
   #turn: Promise<unknown> = Promise.resolve();
   #commands = 0;
 
-  private constructor(process: ChildProcess, console: Console) {
+  private constructor(process: ChildProcess, console: Console, directory: string) {
     this.#process = process;
     this.#console = console;
+    this.#directory = directory;
   }
 
   static start(options: GuestOptions): Guest {
     const child = spawn('qemu-system-aarch64', qemuArguments(options), { stdio: ['pipe', 'pipe', 'pipe'] });
-    return new Guest(child, new Console(child, options.log));
+    return new Guest(child, new Console(child, options.log), dirname(options.disk));
   }
 
   /** Resolves when the console has said it, with what matched; nobody is logged in. */
@@ -60,9 +76,11 @@ export class Guest implements AsyncDisposable {
   /** Waits for the login prompt and logs in. Rejects with the end of the console's text when none comes. */
   async login(): Promise<void> {
     const console = this.#console;
-    await console.waitFor(/login: $/, BOOT_LIMIT_MS);
+    // What the system still has to say may come after a prompt, on its line.
+    await console.waitFor(/ login: /, BOOT_LIMIT_MS);
+    console.forget();
     console.write('root\n');
-    await console.waitFor(/[#$] $/, BOOT_LIMIT_MS);
+    await console.waitFor(/[#$] /, BOOT_LIMIT_MS);
     console.write("exec env PS1= PS2= sh\nstty -echo cols 1000; dmesg -n 1; echo '@@'ready\n");
     await console.waitFor(/@@ready\r?\n/, BOOT_LIMIT_MS);
   }
@@ -89,6 +107,23 @@ export class Guest implements AsyncDisposable {
     const { code, output } = await this.run(command, timeoutMs);
     if (code === 0) return output.trim();
     throw new Error(`in the guest: ${command}: exit ${code}\n${output}`);
+  }
+
+  /** Plugs a serial adapter into a virtual machine that runs. */
+  async plug({ serial, port }: UsbAdapter): Promise<void> {
+    const own = { id: adapter(serial), chardev: line(serial), serial };
+    const device = { driver: 'usb-serial', bus: 'usb.0', port: String(port), ...own };
+    await monitor(monitorOf(this.#directory), { execute: 'device_add', arguments: device });
+  }
+
+  async unplug(serial: UsbSerial): Promise<void> {
+    const command = { execute: 'device_del', arguments: { id: adapter(serial) }, until: 'DEVICE_DELETED' };
+    await monitor(monitorOf(this.#directory), command);
+  }
+
+  /** What was written to an adapter's line since the machine was switched on. */
+  written(serial: UsbSerial): string {
+    return readFileSync(lineOf(this.#directory, serial), 'utf8');
   }
 
   /**
@@ -124,12 +159,21 @@ function qemuArguments(options: GuestOptions): string[] {
 
 const CONSOLE = ['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'];
 
+const adapter = (serial: UsbSerial) => `adapter-${serial}`;
+const line = (serial: UsbSerial) => `line-${serial}`;
+const lineOf = (directory: string, serial: UsbSerial) => join(directory, `${line(serial)}.txt`);
+const monitorOf = (directory: string) => join(directory, 'monitor.sock');
+
 function virtualMachine({ disk, memoryMiB = 512 }: GuestOptions): string[] {
+  const directory = dirname(disk);
+  const lines = USB_SERIALS.map((serial) => `file,id=${line(serial)},path=${lineOf(directory, serial)}`);
   return [
     ...['-M', 'virt', '-cpu', 'cortex-a72', '-smp', '2', '-m', String(memoryMiB), '-nodefaults', ...CONSOLE],
     ...['-drive', `file=${disk},if=none,id=card,format=raw`, '-device', 'virtio-blk-pci,drive=card'],
     ...['-netdev', 'user,id=net', '-device', 'virtio-net-pci,netdev=net,romfile='],
-    ...['-device', 'virtio-rng-pci'],
+    ...['-device', 'virtio-rng-pci', '-device', 'qemu-xhci,id=usb'],
+    ...lines.flatMap((chardev) => ['-chardev', chardev]),
+    ...['-qmp', `unix:${monitorOf(directory)},server=on,wait=off`],
   ];
 }
 

@@ -1,6 +1,6 @@
 /**
  * One hub on this machine, arm64 boards in QEMU with cards that `covey flash` made, and one hollow device to fail over
- * to, all in a temporary directory. The guests reach the hub's loopback address as 10.0.2.2.
+ * to, all in a temporary directory. The guests reach the hub's loopback address as 10.0.2.2, its HTTPS through a gate.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,6 +17,7 @@ import { eventually } from '#test/helpers/eventually.js';
 import { freePort } from '#test/helpers/fleet.js';
 import { findKubectls, Kubectl } from '#test/helpers/kubectl.js';
 import { baseImage, whyNoBaseImage } from './base-image.js';
+import { Gate } from './gate.js';
 import { Guest } from './guest.js';
 import { copyDisk, dumpFromRoot, toolsMissing } from './guest-disk.js';
 
@@ -51,12 +52,15 @@ export interface PowerOptions {
 export class Lab implements AsyncDisposable {
   readonly directory: string;
   readonly kubectl: Kubectl;
+  /** Before the hub's HTTPS, which brings the boards images and releases. */
+  readonly gate: Gate;
   readonly #ports: { readonly api: number; readonly mqtt: number };
   readonly #children = new Map<'hub' | 'spare', ChildProcess>();
   #guest: Guest | undefined;
 
-  private constructor(directory: string, ports: { readonly api: number; readonly mqtt: number }) {
+  private constructor(directory: string, ports: { readonly api: number; readonly mqtt: number }, gate: Gate) {
     this.directory = directory;
+    this.gate = gate;
     this.#ports = ports;
     this.kubectl = new Kubectl(findKubectls().get('') ?? 'kubectl', join(directory, 'hub/kubeconfig'));
   }
@@ -64,7 +68,8 @@ export class Lab implements AsyncDisposable {
   /** Hub and hollow device run, the image is in the hub's registry, the device's card is flashed. */
   static async create(): Promise<Lab> {
     const directory = mkdtempSync(join(tmpdir(), 'covey-device-'));
-    const lab = new Lab(directory, { api: await freePort(), mqtt: await freePort() });
+    const api = await freePort();
+    const lab = new Lab(directory, { api, mqtt: await freePort() }, await Gate.before(api));
     try {
       await lab.startHub();
       const base = await baseImage(directory);
@@ -91,10 +96,10 @@ export class Lab implements AsyncDisposable {
 
   /** Makes the card of a device as a person does. */
   flash(device: string, image: string): void {
-    const { api } = this.#ports;
     mkdirSync(this.#path(device), { recursive: true });
+    const hub = `https://${HOST_FROM_GUEST}:${this.gate.port}`;
     const args = [
-      ...['flash', '--data', this.#path('hub'), '--hub', `https://${HOST_FROM_GUEST}:${api}`],
+      ...['flash', '--data', this.#path('hub'), '--hub', hub],
       ...['--profile', PROFILE, '--image', image, '--name', device, '--label', 'room=lab'],
       ...['--to', this.card(device), '--size', CARD_SIZE, '--preload', PRELOADED],
       ...['--work', this.directory, '--state', this.#path('flash-state')],
@@ -169,6 +174,7 @@ export class Lab implements AsyncDisposable {
     await this.#guest?.powerCut();
     await this.#stop('spare');
     await this.#stop('hub');
+    await this.gate[Symbol.asyncDispose]();
     rmSync(this.directory, { recursive: true, force: true });
   }
 
