@@ -10,7 +10,7 @@ import { Lab, whyNoLab } from './lab.js';
 import { limitTests } from './limit-tests.js';
 import { outageTests } from './outage-tests.js';
 import { updateTests } from './update-tests.js';
-import { usbTests } from './usb-tests.js';
+import { usbAfterRestartTests, usbTests } from './usb-tests.js';
 import { workloadTests } from './workload-tests.js';
 
 describe('an arm64 board with cgroup v2', { skip: (await whyNoLab()) ?? false }, () => {
@@ -27,6 +27,7 @@ describe('an arm64 board with cgroup v2', { skip: (await whyNoLab()) ?? false },
   limitTests(view);
   usbTests(view);
   updateTests(view);
+  usbAfterRestartTests(view);
   outageTests(view);
   copyTests(view);
 });

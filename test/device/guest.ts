@@ -18,6 +18,8 @@ export interface GuestOptions {
   readonly memoryMiB?: number;
   /** A Raspberry Pi 3 with this device tree, its card in the slot and no network, instead of a virtual machine. */
   readonly deviceTree?: string;
+  /** Plugged in when it is switched on. */
+  readonly adapters?: readonly UsbAdapter[];
   /** What its clock says when it is switched on (default: the time). */
   readonly clock?: string;
   /** Everything that the console says is appended here. */
@@ -110,14 +112,13 @@ export class Guest implements AsyncDisposable {
   }
 
   /** Plugs a serial adapter into a virtual machine that runs. */
-  async plug({ serial, port }: UsbAdapter): Promise<void> {
-    const own = { id: adapter(serial), chardev: line(serial), serial };
-    const device = { driver: 'usb-serial', bus: 'usb.0', port: String(port), ...own };
-    await monitor(monitorOf(this.#directory), { execute: 'device_add', arguments: device });
+  async plug(adapter: UsbAdapter): Promise<void> {
+    const command = { execute: 'device_add', arguments: deviceOf(adapter) };
+    await monitor(monitorOf(this.#directory), command);
   }
 
   async unplug(serial: UsbSerial): Promise<void> {
-    const command = { execute: 'device_del', arguments: { id: adapter(serial) }, until: 'DEVICE_DELETED' };
+    const command = { execute: 'device_del', arguments: { id: adapterId(serial) }, until: 'DEVICE_DELETED' };
     await monitor(monitorOf(this.#directory), command);
   }
 
@@ -159,12 +160,17 @@ function qemuArguments(options: GuestOptions): string[] {
 
 const CONSOLE = ['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'];
 
-const adapter = (serial: UsbSerial) => `adapter-${serial}`;
+const adapterId = (serial: UsbSerial) => `adapter-${serial}`;
 const line = (serial: UsbSerial) => `line-${serial}`;
 const lineOf = (directory: string, serial: UsbSerial) => join(directory, `${line(serial)}.txt`);
 const monitorOf = (directory: string) => join(directory, 'monitor.sock');
 
-function virtualMachine({ disk, memoryMiB = 512 }: GuestOptions): string[] {
+function deviceOf({ serial, port }: UsbAdapter) {
+  const own = { id: adapterId(serial), chardev: line(serial), serial };
+  return { driver: 'usb-serial', bus: 'usb.0', port: String(port), ...own };
+}
+
+function virtualMachine({ disk, memoryMiB = 512, adapters = [] }: GuestOptions): string[] {
   const directory = dirname(disk);
   const lines = USB_SERIALS.map((serial) => `file,id=${line(serial)},path=${lineOf(directory, serial)}`);
   return [
@@ -173,6 +179,7 @@ function virtualMachine({ disk, memoryMiB = 512 }: GuestOptions): string[] {
     ...['-netdev', 'user,id=net', '-device', 'virtio-net-pci,netdev=net,romfile='],
     ...['-device', 'virtio-rng-pci', '-device', 'qemu-xhci,id=usb'],
     ...lines.flatMap((chardev) => ['-chardev', chardev]),
+    ...adapters.flatMap((one) => ['-device', JSON.stringify(deviceOf(one))]),
     ...['-qmp', `unix:${monitorOf(directory)},server=on,wait=off`],
   ];
 }

@@ -18,7 +18,7 @@ import { freePort } from '#test/helpers/fleet.js';
 import { findKubectls, Kubectl } from '#test/helpers/kubectl.js';
 import { baseImage, whyNoBaseImage } from './base-image.js';
 import { Gate } from './gate.js';
-import { Guest } from './guest.js';
+import { Guest, type UsbAdapter } from './guest.js';
 import { copyDisk, dumpFromRoot, toolsMissing } from './guest-disk.js';
 
 export const DEVICE = 'arm-1';
@@ -47,6 +47,8 @@ export interface PowerOptions {
   readonly memoryMiB: number;
   /** What the board's clock says. */
   readonly clock: string;
+  /** Plugged in at that time. */
+  readonly adapters: readonly UsbAdapter[];
 }
 
 export class Lab implements AsyncDisposable {
@@ -116,10 +118,11 @@ export class Lab implements AsyncDisposable {
   /** Switches a board on. At most one runs at a time. */
   async powerOn(options: Partial<PowerOptions> = {}): Promise<Guest> {
     await this.#guest?.powerCut();
-    const { card = DEVICE, memoryMiB = 512, clock } = options;
+    const { card = DEVICE, memoryMiB = 512, clock, adapters = [] } = options;
     this.#guest = Guest.start({
       disk: this.card(card),
       memoryMiB,
+      adapters,
       ...(clock !== undefined && { clock }),
       log: this.#path('console.log'),
     });

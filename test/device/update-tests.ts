@@ -13,6 +13,7 @@ import { eventually } from '#test/helpers/eventually.js';
 import { type Breakage, CRASH, publishStaged, stageBoardRelease } from '#test/helpers/staged-release.js';
 import { type DeviceView, figure, SLOW_MS, seconds } from './device-view.js';
 import { DEVICE } from './lab.js';
+import { AFTER_RESTART } from './usb-tests.js';
 
 /** An agent takes half a minute to come up there, and a broken one is started three times. */
 const UPDATE_MS = 300_000;
@@ -88,7 +89,7 @@ export function updateTests(device: () => DeviceView): void {
     const update = async () => (await deviceOf(device())).status.update;
     const boot = '$(cat /proc/sys/kernel/random/boot_id)';
     const started = async () => {
-      await lab.boot();
+      await lab.boot({ adapters: AFTER_RESTART });
       const id = await device().guest.output(`echo ${boot}`);
       const path = 'jsonpath={.status.nodeInfo.bootID}';
       await eventually(
@@ -117,13 +118,13 @@ export function updateTests(device: () => DeviceView): void {
     lab.gate.open();
     await device().guest.output('until [ -e /opt/covey/trial ]; do :; done', UPDATE_MS);
     await device().guest.powerCut();
-    await lab.boot();
+    await lab.boot({ adapters: AFTER_RESTART });
 
     // In the trial of the new release, which does not end before it is told to.
     const onTrial = `until grep -q ${boot} /opt/covey/waits; do sleep 0.1; done 2>/dev/null`;
     await device().guest.output(onTrial, UPDATE_MS);
     await device().guest.powerCut();
-    await lab.boot();
+    await lab.boot({ adapters: AFTER_RESTART });
     await device().guest.output(onTrial, UPDATE_MS);
     assert.equal(await device().guest.output('grep crashes= /opt/covey/trial'), 'crashes=0');
     assert.equal((await deviceOf(device())).status.agentRelease, '0.2.0');

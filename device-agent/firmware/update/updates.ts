@@ -78,10 +78,12 @@ function watchHealth(
   link: Link,
   updater: { healthy(): void; waitingFor(what: string, waitsFor?: 'hub'): Promise<void> },
 ): Disposable {
+  // Behind a broker of its own a hub can be away from a link that is up.
   const tell = (connected: boolean) =>
-    void (connected
-      ? updater.waitingFor('connected to the hub, which did not grant it a lease')
-      : updater.waitingFor('the hub was not reachable', 'hub'));
+    void updater.waitingFor(
+      connected ? 'the hub was reachable, and did not grant a lease' : 'the hub was not reachable',
+      'hub',
+    );
   tell(link.connected);
   const registrations = [link.onConnectionChange(tell), link.lease.onGrant(() => updater.healthy())];
   if (link.lease.remaining() > 0) updater.healthy();
