@@ -5,6 +5,7 @@
 import { open, readdir, readFile } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { fileTrouble } from './lib/file-trouble.js';
 import { decodeProfile, type FirmwareProfile, marked, ProfileError } from './profile.js';
 
 const SHIPPED = fileURLToPath(new URL('../../firmware-profiles/profiles/', import.meta.url));
@@ -66,7 +67,9 @@ async function readNamed(directory: string, file: string): Promise<FirmwareProfi
 }
 
 async function read(shown: string, path: string): Promise<FirmwareProfile> {
-  await using file = await open(path);
+  await using file = await open(path).catch((error: unknown) => {
+    throw new ProfileError(`firmware profile ${shown}: ${fileTrouble(error)}`, { cause: error });
+  });
   const info = await file.stat();
   if (!info.isFile() || info.size > MAX_BYTES)
     throw new ProfileError(

@@ -4,9 +4,9 @@
  * exclusively, so a mount or another writer is refused by the kernel as well.
  */
 import { constants } from 'node:fs';
-import { type FileHandle, open, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { type FileHandle, open, rm, stat } from 'node:fs/promises';
 import { CardError } from '../card-error.js';
+import { fileTrouble } from '../lib/file-trouble.js';
 import { TARGET_ALIGNMENT, type Target } from './target.js';
 
 const { O_RDWR, O_CREAT, O_EXCL, O_DIRECT = 0 } = constants;
@@ -42,15 +42,20 @@ export class DirectFile implements Target {
   static async openFile(path: string, bytes: number, keep: boolean): Promise<DirectFile> {
     const flags = O_RDWR | O_CREAT;
     const handle = await openDirect(path, flags).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw new CardError(`cannot write ${path}: ${error.message}`);
-      throw new CardError(`cannot write ${path}: there is no directory ${dirname(path)}`);
+      const why = error.code === 'ENOENT' ? 'there is no directory for it' : fileTrouble(error);
+      throw new CardError(`cannot write ${path}: ${why}`);
     });
     try {
       if (!keep) await handle.truncate(0);
       await handle.truncate(bytes);
     } catch (error) {
       await handle.close();
-      throw writeError(error, path, 0);
+      if (!keep) await rm(path, { force: true });
+      const failure = error as NodeJS.ErrnoException;
+      if (failure.code !== 'EFBIG') throw writeError(failure, path, 0);
+      throw new CardError(
+        `the file system of ${path} takes no file of ${bytes} bytes: choose a smaller --size`,
+      );
     }
     return new DirectFile(handle, flags, { path, bytes, sparse: true });
   }
@@ -70,15 +75,12 @@ export class DirectFile implements Target {
   }
 
   async write(buffer: Buffer, position: number): Promise<void> {
-    try {
-      const { bytesWritten } = await this.#attempt((handle) =>
-        handle.write(buffer, 0, buffer.length, position),
-      );
-      if (bytesWritten === buffer.length) return;
-    } catch (error) {
+    const { bytesWritten } = await this.#attempt((handle) =>
+      handle.write(buffer, 0, buffer.length, position),
+    ).catch((error: NodeJS.ErrnoException) => {
       throw writeError(error, this.path, position);
-    }
-    throw new CardError(`${this.path} took only a part of a block at byte ${position}: is it full?`);
+    });
+    if (bytesWritten < buffer.length) throw noSpace(this.path, position + bytesWritten);
   }
 
   async read(buffer: Buffer, position: number): Promise<void> {
@@ -126,13 +128,14 @@ async function openDirect(path: string, flags: number): Promise<FileHandle> {
   return open(path, flags, MODE);
 }
 
-function writeError(error: unknown, path: string, position: number): CardError {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG') {
-    return new CardError(
-      `no space left for ${path} at byte ${position}: free some and run the same command again`,
-    );
-  }
+function noSpace(path: string, position: number): CardError {
+  return new CardError(
+    `no space left for ${path} at byte ${position}: free some and run the same command again`,
+  );
+}
+
+function writeError({ code, message }: NodeJS.ErrnoException, path: string, position: number): CardError {
+  if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG') return noSpace(path, position);
   return new CardError(`writing ${path} failed at byte ${position}: ${message}`);
 }
 

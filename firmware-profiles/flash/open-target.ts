@@ -2,10 +2,12 @@
  * From the path that a person named to a target that may be written: checks everything that can be checked before
  * the first byte, tells file and disk apart, and refuses what is too small.
  */
-import { open, realpath, stat, statfs } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, open, realpath, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { platform } from 'node:process';
 import { CardError } from '../card-error.js';
+import { fileTrouble } from '../lib/file-trouble.js';
 import { alignedSize, DirectFile, kindOf } from './direct-file.js';
 import type { DiskFacts, DiskProbe } from './disk-facts.js';
 import { type Consent, judgeDisk } from './judge-disk.js';
@@ -85,6 +87,10 @@ async function checkedFile(
     if (await isSameFile(path, source))
       throw new CardError(`${path} is what the card is made of (${source}): write to another file`);
   }
+  // Found out before minutes go into an image.
+  await access(exists ? path : directory, constants.R_OK | constants.W_OK).catch((error: unknown) => {
+    throw new CardError(`cannot write ${path}: ${fileTrouble(error)}`);
+  });
   const unfinished = exists && (await isUnfinished(path));
   const mustBeFinished = exists && !unfinished && !consent.force;
   if (mustBeFinished && !mayBeFinished) throw noUnfinishedCard(path);
@@ -118,11 +124,14 @@ async function isSameFile(one: string, other: string): Promise<boolean> {
   return a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino;
 }
 
+/** It bears the mark; or nothing was ever written to it, as when a run is cut off between making the file and the mark. */
 async function isUnfinished(path: string): Promise<boolean> {
   await using handle = await open(path, 'r');
   const head = Buffer.alloc(HEAD_BYTES);
   await handle.read(head, 0, head.length, 0);
-  return isMarked(head);
+  const { blocks } = await handle.stat();
+  // Some file systems keep a small file's content without a block.
+  return isMarked(head) || (blocks === 0 && head.every((byte) => byte === 0));
 }
 
 function probeOf(): DiskProbe {

@@ -9,6 +9,7 @@ import { type FileHandle, open, rm, symlink } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { Transform } from 'node:stream';
 import { CardError } from '../card-error.js';
+import { fileTrouble } from '../lib/file-trouble.js';
 import { ProgramError } from '../lib/program.js';
 import type { Progress } from '../lib/progress.js';
 import { type Compression, detectCompression, SIGNATURE_BYTES } from './compression.js';
@@ -136,10 +137,7 @@ async function openImageFile(file: string): Promise<FileHandle & AsyncDisposable
     if ((await handle.stat()).isFile()) return handle;
     await handle.close();
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new CardError(
-      code === 'ENOENT' ? `there is no image ${file}` : `cannot read the image ${file}: ${message}`,
-    );
+    throw new CardError(`cannot read the image ${file}: ${fileTrouble(error)}`);
   }
   throw new CardError(`${file} is not a file; --image takes a disk image`);
 }

@@ -4,6 +4,7 @@
  */
 import { basename } from 'node:path';
 import { CardError } from '../card-error.js';
+import { fileTrouble } from '../lib/file-trouble.js';
 import { readTextWithin } from '../lib/read-text.js';
 
 const DIGEST = /^[0-9a-fA-F]{64}$/;
@@ -13,9 +14,10 @@ const MAX_FILE_BYTES = 2 ** 20;
 /** Lower-case hexadecimal digits. Rejects with a CardError. */
 export async function expectedDigest(option: string, image: string): Promise<string> {
   if (DIGEST.test(option)) return option.toLowerCase();
-  const text = await readTextWithin(option, MAX_FILE_BYTES).catch((error: NodeJS.ErrnoException) => {
-    const why = error.code === 'ENOENT' ? 'there is no such file' : error.message;
-    throw new CardError(`--sha256 ${option}: neither 64 hexadecimal digits nor a readable file: ${why}`);
+  const text = await readTextWithin(option, MAX_FILE_BYTES).catch((error: unknown) => {
+    throw new CardError(
+      `--sha256 ${option}: neither 64 hexadecimal digits nor a readable file: ${fileTrouble(error)}`,
+    );
   });
   if (text === undefined) throw new CardError(`--sha256 ${option}: too large for a file of digests`);
   const lines = text.split(/\r?\n/).flatMap((line) => {

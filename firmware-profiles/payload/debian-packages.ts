@@ -7,7 +7,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CardError } from '../card-error.js';
 import { DEBIAN_KEYRING, onlyFrom, openAptDirectory, versionInName } from '../lib/apt.js';
-import { programText } from '../lib/program.js';
+import { ProgramError, programText } from '../lib/program.js';
 
 /** What the agent runs: device-agent/runtime and device-agent/network. */
 export const BOARD_PACKAGES = [
@@ -45,7 +45,14 @@ export async function debianPackages({
   const sources = await sourcesFor(suite, list, signal);
   const apt = (tool: 'apt-get' | 'apt-cache', ...args: readonly string[]) =>
     programText(tool, ['-q', ...options, ...sources, ...args], { missing: NO_APT, signal });
-  await apt('apt-get', 'update');
+  await apt('apt-get', 'update').catch((error: unknown) => {
+    if (!(error instanceof ProgramError && error.stderr.includes('does not have a Release file')))
+      throw error;
+    throw new CardError(
+      `the mirror of Debian has no release "${suite}": name with --suite the one that the image is of, such as bookworm`,
+      { cause: error },
+    );
+  });
   await writeFile(status, await assumedStatus(apt));
   const install = ['-y', '--no-install-recommends', 'install', ...BOARD_PACKAGES];
   await apt('apt-get', '--download-only', ...install);

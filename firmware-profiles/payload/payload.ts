@@ -4,13 +4,14 @@
  * another machine.
  */
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { access, stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { extract } from 'tar-stream';
 import { z } from 'zod';
 import { CardError } from '../card-error.js';
 import { digestOf } from '../lib/digest.js';
+import { fileTrouble } from '../lib/file-trouble.js';
 
 /** Of the archive; its first member, so that it is read without unpacking the rest. */
 export const PAYLOAD_MANIFEST = 'payload.json';
@@ -32,12 +33,15 @@ export interface Payload extends PayloadManifest {
 
 /** Looks at an archive that was built before. Throws CardError when it is not one. */
 export async function openPayload(file: string): Promise<Payload> {
+  await access(file).catch((error: unknown) => {
+    throw new CardError(`cannot read the payload ${file}: ${fileTrouble(error)}`);
+  });
   try {
     const manifest = manifestSchema.parse(JSON.parse(await readManifest(file)));
     const { size } = await stat(file);
     return { file, sha256: await digestOf(file), bytes: size, ...manifest };
   } catch (error) {
-    const why = error instanceof Error ? error.message.split('\n')[0] : String(error);
+    const [why] = fileTrouble(error).split('\n');
     throw new CardError(`${file} is not a payload of Covey (${why}): build it again with covey flash`, {
       cause: error,
     });

@@ -3,6 +3,7 @@
  * date that Raspberry Pi OS leaves on the boot partition.
  */
 import type { TextFiles } from '../boot/dialect.js';
+import { CardError } from '../card-error.js';
 
 export interface ImageFiles {
   readonly boot?: { readonly files: TextFiles };
@@ -18,11 +19,24 @@ const SINCE: readonly (readonly [date: string, suite: string])[] = [
 
 export const DEFAULT_SUITE = 'bookworm';
 
-/** `from` is for people: what the answer was taken from, or that it is assumed. */
+/** Whose packages are Debian's, as `ID` in os-release names them. */
+const OF_DEBIAN = ['debian', 'raspbian'];
+
+/**
+ * `from` is for people: what the answer was taken from, or that it is assumed. Throws a CardError for an image of
+ * another distribution, whose packages have other names and needs.
+ */
 export function suiteOf({ boot, root }: ImageFiles): { readonly suite: string; readonly from: string } {
-  const [, named] =
-    /^VERSION_CODENAME="?([a-z]+)"?$/m.exec(root?.files.get('usr/lib/os-release') ?? '') ?? [];
-  if (named !== undefined) return { suite: named, from: 'os-release of the image' };
+  const release = root?.files.get('usr/lib/os-release') ?? '';
+  const field = (key: string) => new RegExp(`^${key}="?([^"\\p{Cc}]+)"?$`, 'mu').exec(release)?.[1];
+  const id = field('ID');
+  if (id !== undefined && !OF_DEBIAN.includes(id)) {
+    throw new CardError(
+      `the image is ${field('PRETTY_NAME') ?? id}, and the packages that a card brings are Debian's: take an image that is based on Debian, or say with --suite which release's packages this one takes`,
+    );
+  }
+  const named = field('VERSION_CODENAME');
+  if (named !== undefined && /^[a-z]+$/.test(named)) return { suite: named, from: 'os-release of the image' };
   const [, date] = /reference (\d{4}-\d{2}-\d{2})/.exec(boot?.files.get('issue.txt') ?? '') ?? [];
   const found = SINCE.find(([since]) => date !== undefined && date >= since);
   if (found !== undefined) return { suite: found[1], from: `the date of the image, ${date}` };

@@ -42,14 +42,14 @@ export class Stock {
     );
   }
 
-  payload({ facts }: PreparedBase): Promise<Payload> {
+  async payload({ facts }: PreparedBase): Promise<Payload> {
     const { request, say, signal } = this.#options;
     const { payload } = request;
     if (payload !== undefined) return once(this.#payloads, payload, () => openPayload(payload));
-    const found = suiteOf(facts);
-    const suite = request.suite ?? found.suite;
+    const { suite, from } =
+      request.suite === undefined ? suiteOf(facts) : { suite: request.suite, from: undefined };
     return once(this.#payloads, suite, () => {
-      if (request.suite === undefined) say(`the image is Debian ${suite} (${found.from})`);
+      if (from !== undefined) say(`the image is Debian ${suite} (${from})`);
       return buildPayload({
         suite,
         bundle: bundledAgent(),

@@ -1,5 +1,6 @@
 /** Targets as files: what direct I/O refuses is done with ordinary I/O, and an emptied file reads as zeros. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -40,7 +41,39 @@ test('a file is emptied unless it is to be kept, and belongs to one person', asy
   assert.ok((await readFile(path)).equals(Buffer.alloc(8192)));
   await assert.rejects(DirectFile.openFile(join(path, 'below'), 4096, false), /cannot write .*below/);
   const nowhere = join(path, '../none/out.img');
-  await assert.rejects(DirectFile.openFile(nowhere, 4096, false), /there is no directory .*none/);
+  await assert.rejects(
+    DirectFile.openFile(nowhere, 4096, false),
+    /cannot write .*none.*: there is no directory for it/,
+  );
+});
+
+/** What a process says that runs statements on the module, and may not make a file larger than 8 KiB. */
+function limited(statements: string): string {
+  const module = new URL('../../../firmware-profiles/flash/direct-file.js', import.meta.url).href;
+  const script = `const { DirectFile } = await import('${module}'); ${statements}`;
+  const run = ['-c', 'ulimit -f 16; exec "$0" --input-type=module -e "$1"', process.execPath, script];
+  return execFileSync('sh', run, { encoding: 'utf8' });
+}
+
+test('a file that its file system does not take is told, and none is left behind', async (t) => {
+  const path = join(await tempDir(t), 'out.img');
+  const said = limited(
+    `await DirectFile.openFile('${path}', 2 ** 30, false).catch(({ message }) => console.log(message));`,
+  );
+  assert.match(said, /out\.img takes no file of 1073741824 bytes: choose a smaller --size/);
+  assert.equal(await kindOf(path), 'none');
+});
+
+test('where only a part of a block finds room, it is said how to go on', async (t) => {
+  const path = join(await tempDir(t), 'out.img');
+  const said = limited(
+    `const file = await DirectFile.openFile('${path}', 4096, false);
+     await file.write(Buffer.alloc(2 ** 20, 1), 0).catch(({ message }) => console.log(message));`,
+  );
+  assert.match(
+    said,
+    /no space left for .*out\.img at byte [1-9]\d*: free some and run the same command again/,
+  );
 });
 
 test('what is at a path is told', async (t) => {

@@ -3,8 +3,8 @@
  * real root, and on recorded answers of macOS.
  */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { link, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { link, mkdir, open, symlink, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { DiskFacts } from '#firmware-profiles/flash/disk-facts.js';
@@ -190,6 +190,41 @@ test('what is no disk is told so', async (t) => {
     check(file),
     /kept\.img exists and is no unfinished card: remove it, or overwrite it with --force/,
   );
+});
+
+test('a file that nothing was ever written to may become a card; one with as much as a byte may not', async (t) => {
+  const file = join(await tempDir(t), 'made.img');
+  const check = () => checkTarget({ path: file, consent: NO_CONSENT });
+  // As a run leaves it that is cut off before its first write.
+  await writeFile(file, '');
+  await truncate(file, 2 ** 20);
+  assert.equal((await check()).mustBeFinished, false);
+  const handle = await open(file, 'r+');
+  await handle.write('x', 2 ** 19);
+  await handle.close();
+  await assert.rejects(check(), /exists and is no unfinished card/);
+});
+
+test('a target that may not be written is told before anything is done', async (t) => {
+  const directory = await tempDir(t);
+  const path = join(directory, 'kept.img');
+  await writeFile(path, '', { mode: 0o400 });
+  if (process.getuid?.() !== 0) {
+    await assert.rejects(checkTarget({ path, consent: NO_CONSENT }), /kept\.img: no permission/);
+    return undefined;
+  }
+  // An administrator is stopped by a read-only mount only.
+  const module = new URL('../../../firmware-profiles/flash/open-target.js', import.meta.url).href;
+  const script = `const { checkTarget } = await import('${module}');
+    const consent = { force: false };
+    await checkTarget({ path: '${path}', consent }).catch(({ message }) => console.log(message));`;
+  const mounted =
+    'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$1" --input-type=module -e "$2"';
+  const run = ['--mount', 'sh', '-c', mounted, directory, process.execPath, script];
+  const { status, stdout, stderr } = spawnSync('unshare', run, { encoding: 'utf8' });
+  if (status !== 0) return t.skip(`no mount of its own here: ${stderr.trim()}`);
+  assert.match(stdout, /cannot write .*kept\.img: its file system is read-only/);
+  return undefined;
 });
 
 test('what a card is made of is never overwritten, under whatever name', async (t) => {

@@ -110,7 +110,7 @@ describe('payload', () => {
         openPayload(file),
         (error) => error instanceof CardError && message.test(error.message) && error.message.includes(file),
       );
-    await refused(/ENOENT/);
+    await refused(/there is no such file/);
     await writeFile(file, 'no archive at all');
     await refused(/incorrect header check/);
     await writeArchive(file, [{ path: 'x', text: 'y', mode: 0o644 }]);
@@ -145,5 +145,13 @@ describe('release of Debian', () => {
   for (const [name, given, suite] of CASES) {
     test(`from ${name}: ${suite}`, () => assert.equal(suiteOf(given).suite, suite));
   }
+  test('an image of another distribution is refused by its name', () => {
+    const release = 'PRETTY_NAME="Ubuntu 22.04.5 LTS"\nVERSION_CODENAME=jammy\nID=ubuntu\nID_LIKE=debian\n';
+    const root = { files: new Map([['usr/lib/os-release', release]]) };
+    assert.throws(() => suiteOf({ root }), {
+      name: 'CardError',
+      message: /^the image is Ubuntu 22\.04\.5 LTS, and .* Debian's: .*--suite/,
+    });
+  });
   test('what is assumed is said', () => assert.match(suiteOf({}).from, /assumed.*--suite/));
 });

@@ -51,7 +51,7 @@ test('an unknown name, a wrong file and wrong usage are one line each', async (t
   );
   await fails(['show', 'toaster'], 1, /no firmware profile "toaster" \(known: /);
   const file = join(directory, 'my.yaml');
-  await fails(['show', '--file', file], 1, /ENOENT.*my\.yaml/);
+  await fails(['show', '--file', file], 1, /my\.yaml: there is no such file/);
   await writeFile(file, OWN.replace('title', 'titel'));
   await fails(['show', '--file', file], 1, /my\.yaml: unknown field spec\.titel/);
   await fails(['show', file], 1, /my\.yaml: unknown field spec\.titel/);
