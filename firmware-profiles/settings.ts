@@ -6,13 +6,19 @@
 import { isIPv4 } from 'node:net';
 import { z } from 'zod';
 import { checkDns1123Label, checkLabelValue, checkQualifiedName } from '#protocol/meta/names.js';
+import { unreachable } from './fixed-address.js';
 
 const MAX_SSH_KEYS = 32;
 const MAX_LABELS = 64;
+/** The C library asks no more. */
+const MAX_NAME_SERVERS = 3;
 const MAX_SSID_BYTES = 32;
 const MAX_CA_LENGTH = 16_384;
 const KEY_TYPES =
   '(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\\.com)';
+
+/** A line of an authorized_keys file, without options in front. */
+export const PUBLIC_KEY = new RegExp(`^${KEY_TYPES} [A-Za-z0-9+/=]+( [^\\p{Cc}]*)?$`, 'u');
 
 /** A string that one of the protocol's checks accepts. */
 function checked(check: (value: string) => string[]): z.ZodString {
@@ -31,10 +37,12 @@ const cidr = z.string().refine((text) => {
 const wifiSchema = z.strictObject({
   ssid: z
     .string()
-    .min(1)
     // Printable: the name stands in the text files of three network daemons.
-    .regex(/^[^\p{Cc}]+$/u, 'a network name without control characters')
-    .refine((ssid) => Buffer.byteLength(ssid) <= MAX_SSID_BYTES, `at most ${MAX_SSID_BYTES} bytes`),
+    .regex(/^[^\p{Cc}]+$/u, 'expected the name of a network, without control characters')
+    .refine(
+      (ssid) => Buffer.byteLength(ssid) <= MAX_SSID_BYTES,
+      `expected the name of a network, of at most ${MAX_SSID_BYTES} bytes`,
+    ),
   /** The derived key, never the passphrase: see `wifi-key.ts`. */
   psk: z.string().regex(/^[0-9a-f]{64}$/, 'expected the derived key, 64 hexadecimal digits'),
   /** Regulatory domain, without which many adapters stay silent. */
@@ -44,16 +52,26 @@ const wifiSchema = z.strictObject({
     .optional(),
 });
 
-const networkSchema = z.strictObject({
-  address: cidr,
-  gateway: ipv4,
-  dns: z.array(ipv4).min(1).max(3),
-  /** Default: the first wired interface, or the wireless one when Wi-Fi is given. */
-  interface: z
-    .string()
-    .regex(/^[a-zA-Z0-9._-]{1,15}$/, 'expected the name of an interface, such as eth0')
-    .optional(),
-});
+const networkSchema = z
+  .strictObject({
+    address: cidr,
+    gateway: ipv4,
+    dns: z
+      .array(ipv4)
+      .min(1, 'expected a name server')
+      .max(MAX_NAME_SERVERS, `at most ${MAX_NAME_SERVERS} name servers`),
+    /** Default: the first wired interface, or the wireless one when Wi-Fi is given. */
+    interface: z
+      .string()
+      .regex(/^[a-zA-Z0-9._-]{1,15}$/, 'expected the name of an interface, such as eth0')
+      .optional(),
+  })
+  .check(({ value, issues }) => {
+    const problem = unreachable(value.address, value.gateway);
+    if (problem === undefined) return;
+    const { field, message } = problem;
+    issues.push({ code: 'custom', path: [field], message, input: value[field] });
+  });
 
 export const cardSettingsSchema = z.strictObject({
   name: checked(checkDns1123Label),
@@ -85,15 +103,8 @@ export const cardSettingsSchema = z.strictObject({
   wifi: wifiSchema.optional(),
   /** Lines of an authorized_keys file. Without any, nobody logs in from the network. */
   sshKeys: z
-    .array(
-      z
-        .string()
-        .regex(
-          new RegExp(`^${KEY_TYPES} [A-Za-z0-9+/=]+( [^\\p{Cc}]*)?$`, 'u'),
-          'expected a public key such as "ssh-ed25519 AAAA… name"',
-        ),
-    )
-    .max(MAX_SSH_KEYS),
+    .array(z.string().regex(PUBLIC_KEY, 'expected a public key such as "ssh-ed25519 AAAA… name"'))
+    .max(MAX_SSH_KEYS, `at most ${MAX_SSH_KEYS} keys`),
   network: networkSchema.optional(),
 });
 

@@ -29,6 +29,8 @@ export interface CardList {
 
 export const MAX_LIST_BYTES = 8 * 2 ** 20;
 const MAX_CARDS = 10_000;
+/** What programs put between columns where the comma is the sign of decimals. */
+const SPREADSHEET = /[;\t]/;
 
 export function readCards(text: string): CardList {
   const refuse = (message: string): CardList => ({ rows: [], problems: [{ line: 1, column: 1, message }] });
@@ -60,7 +62,9 @@ function columnOf(
     problems.push({
       line,
       column,
-      message: `there is no column "${text}"; the columns are ${CARD_COLUMNS.join(', ')}`,
+      message: SPREADSHEET.test(text)
+        ? `expected commas between the columns, not what stands in ${JSON.stringify(text)}`
+        : `there is no column ${JSON.stringify(text)}; the columns are ${CARD_COLUMNS.join(', ')}`,
     });
   } else if (before.some((other) => other.text.toLowerCase() === known)) {
     problems.push({ line, column, message: `column "${known}" is there twice` });
@@ -76,7 +80,8 @@ function rowOf(
   const [first] = record;
   const { line, column } = first ?? { line: 1, column: 1 };
   if (record.length !== columns.length) {
-    const message = `${record.length} fields, but there are ${columns.length} columns: does a field with a comma lack its quotes?`;
+    const fields = record.length === 1 ? '1 field' : `${record.length} fields`;
+    const message = `${fields}, but there are ${columns.length} columns: does a field with a comma lack its quotes?`;
     problems.push({ line, column, message });
   }
   const row = new Map<CardColumn, CsvField>();

@@ -1,7 +1,8 @@
 /** Reads the admin's credentials from DIR/kubeconfig, as the command line uses them. */
 import { join } from 'node:path';
-import { parse } from 'yaml';
+import { parseDocument } from 'yaml';
 import { z } from 'zod';
+import { fileTrouble } from '#firmware-profiles/lib/file-trouble.js';
 import { readFileIfPresent } from '../lib/files.js';
 import { type Answer, type Call, type Credentials, callHub } from '../lib/https-client.js';
 import { CommandError } from './command.js';
@@ -18,11 +19,14 @@ const kubeconfigSchema = z.object({
 /** Credentials of the kubeconfig in a data directory. Rejects with a CommandError that says where it looked. */
 export async function readCredentials(dataDir: string): Promise<Credentials> {
   const path = join(dataDir, 'kubeconfig');
-  const text = await readFileIfPresent(path);
+  const text = await readFileIfPresent(path).catch((error: unknown) => {
+    throw new CommandError(`cannot read ${path}: ${fileTrouble(error)}`);
+  });
   if (text === undefined) {
     throw new CommandError(`there is no ${path}; start the hub first, or name its directory with --data`);
   }
-  const parsed = kubeconfigSchema.safeParse(parse(text));
+  const document = parseDocument(text);
+  const parsed = kubeconfigSchema.safeParse(document.errors.length > 0 ? undefined : document.toJS());
   if (!parsed.success) throw new CommandError(`${path} is not a kubeconfig of Covey`);
   const [{ cluster }] = parsed.data.clusters;
   const [{ user }] = parsed.data.users;
@@ -44,10 +48,16 @@ export async function callApi(credentials: Credentials, call: Call): Promise<unk
   }
   const text = answer.body.toString('utf8');
   if (answer.status < 300) return text === '' ? undefined : JSON.parse(text);
+  if (answer.status === 401) throw new CommandError(refused(credentials));
   const status = z.object({ message: z.string() }).safeParse(safeJson(text));
   throw new CommandError(
     status.success ? status.data.message : `the hub answered ${answer.status}: ${text.slice(0, 300)}`,
   );
+}
+
+/** What a person can do about a hub that does not know the credentials. */
+export function refused({ server }: Credentials): string {
+  return `the hub at ${server} does not accept the credentials of this kubeconfig: they have expired, or are another hub's; take the kubeconfig that is in its data directory now`;
 }
 
 function safeJson(text: string): unknown {

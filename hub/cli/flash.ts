@@ -18,7 +18,7 @@ import { type Command, CommandError, type Output } from './command.js';
 import { BatchState, orderDigest } from './flash/batch-state.js';
 import { type CardOrder, type OrderContext, orderCard } from './flash/card-order.js';
 import { type HubAccess, openHub } from './flash/hub-access.js';
-import { defaultStateDirectory, KeptClaims } from './flash/kept-claims.js';
+import { KeptClaims, openStateDirectory } from './flash/kept-claims.js';
 import { type MadeCard, makeCard } from './flash/make-card.js';
 import { FLASH_OPTIONS, type FlashRequest, flashRequestFrom } from './flash/options.js';
 import { fetchPreloads } from './flash/preload.js';
@@ -78,7 +78,7 @@ class FlashRun {
       order,
       to: request.to.replaceAll('{name}', order.settings.name),
     }));
-    const directory = resolve(request.state ?? defaultStateDirectory(process.env));
+    const directory = await openStateDirectory(request.state, process.env);
     const batch = request.batch === undefined ? undefined : BatchState.pathFor(request.to);
     await using _batch = batch === undefined ? undefined : await lockTarget(directory, batch);
     const state = batch === undefined ? undefined : await this.#batchState(batch);

@@ -7,6 +7,7 @@ import { ApiError, statusSchema } from '#protocol/meta/status.js';
 import type { DeleteParams, ListOf, ListParams, ObjectClient, ResourceId } from '../client/client.js';
 import { type Call, type Credentials, callHub } from '../lib/https-client.js';
 import { CommandError } from './command.js';
+import { refused } from './credentials.js';
 
 export interface RemoteClient {
   resource<T extends KubernetesObject>(id: ResourceId): ObjectClient<T>;
@@ -19,6 +20,7 @@ export function createRemoteClient(credentials: Credentials): RemoteClient {
     });
     const body: unknown = JSON.parse(answer.body.toString('utf8') || 'null');
     if (answer.status < 300) return body;
+    if (answer.status === 401) throw new CommandError(refused(credentials));
     const status = statusSchema.safeParse(body);
     if (status.success) throw ApiError.fromStatus(status.data);
     throw new CommandError(`the hub answered ${answer.status}`);

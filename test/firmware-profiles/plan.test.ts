@@ -117,7 +117,7 @@ describe('settings of a card', () => {
     [
       'too long a network name',
       { wifi: { ssid: 'ü'.repeat(17), psk: 'a'.repeat(64) } },
-      /wifi\.ssid: at most 32 bytes/,
+      /wifi\.ssid: expected the name of a network, of at most 32 bytes/,
     ],
     ['a line break in a network name', { wifi: { ssid: 'a\nb', psk: 'a'.repeat(64) } }, /wifi\.ssid/],
     ['a private key', { sshKeys: ['-----BEGIN OPENSSH PRIVATE KEY-----'] }, /sshKeys\.0: .*public key/],
@@ -127,6 +127,29 @@ describe('settings of a card', () => {
       /network\.address/,
     ],
     ['a field that is not known', { passwd: 'x' }, /passwd/],
+    ...(
+      [
+        [
+          'a router in another network',
+          '10.0.0.2/24',
+          '10.0.1.1',
+          /network\.gateway: .*network of 10\.0\.0\.2\/24/,
+        ],
+        ['a router far away', '10.0.0.2/32', '10.0.0.1', /network\.gateway: .*must be in the network/],
+        ['the address of the router', '10.0.0.1/24', '10.0.0.1', /network\.gateway: .*address of the device/],
+        [
+          'the address of a network',
+          '10.0.0.16/28',
+          '10.0.0.17',
+          /network\.address: .*of the network itself/,
+        ],
+        ['an address for broadcasts', '10.0.0.31/28', '10.0.0.17', /network\.address: .*for broadcasts/],
+      ] as const
+    ).map(([name, address, gateway, message]): [string, object, RegExp] => [
+      name,
+      { network: { address, gateway, dns: ['9.9.9.9'] } },
+      message,
+    ]),
   ];
   for (const [name, changes, message] of CASES) {
     test(`${name} is refused by its field`, () => {
@@ -143,6 +166,14 @@ describe('settings of a card', () => {
       site: 'home',
     });
     assert.deepEqual(cardSettingsSchema.parse(full), full);
+    // A network of two addresses; one that begins in the upper half of all addresses.
+    for (const [address, gateway] of [
+      ['10.0.0.0/31', '10.0.0.1'],
+      ['192.168.1.20/16', '192.168.255.254'],
+    ] as const) {
+      const network = { address, gateway, dns: ['9.9.9.9'] };
+      assert.deepEqual(cardSettingsSchema.parse(cardSettings({ network })).network, network);
+    }
   });
 });
 

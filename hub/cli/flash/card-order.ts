@@ -3,9 +3,10 @@
  * fault says which field it is in. The claim is missing still; it is made at the last moment.
  */
 import { CardError } from '#firmware-profiles/card-error.js';
+import { fileTrouble } from '#firmware-profiles/lib/file-trouble.js';
 import { readTextWithin } from '#firmware-profiles/lib/read-text.js';
 import { type FirmwareProfile, ProfileError } from '#firmware-profiles/profile.js';
-import { type CardSettings, cardSettingsSchema } from '#firmware-profiles/settings.js';
+import { type CardSettings, cardSettingsSchema, PUBLIC_KEY } from '#firmware-profiles/settings.js';
 import type { CardTexts } from './options.js';
 
 export type UnclaimedSettings = Omit<CardSettings, 'claim'>;
@@ -101,17 +102,28 @@ export async function orderCard(
     ...(network === undefined ? {} : { network }),
   };
   const parsed = cardSettingsSchema.safeParse(candidate);
-  if (!parsed.success) {
-    for (const issue of parsed.error.issues) {
-      const path = issue.path.join('.');
-      const field = FIELDS.find(([pattern]) => pattern.test(path))?.[1];
-      if (field === undefined) throw new CardError(`${path}: ${issue.message}`);
-      problems.push({ field, message: issue.message });
-    }
+  for (const issue of parsed.error?.issues ?? []) {
+    const path = issue.path.join('.');
+    const field = FIELDS.find(([pattern]) => pattern.test(path))?.[1];
+    if (field === undefined) throw new CardError(`${path}: ${issue.message}`);
+    // Unless given, it is the router's, which is told by itself.
+    if (field === 'dns' && texts.dns.length === 0) continue;
+    // A key of a record tells its own issues.
+    const details = issue.code === 'invalid_key' ? issue.issues : [issue];
+    const what = shownAt(candidate, issue.path);
+    for (const { message } of details) problems.push({ field, message: `${what}${message}` });
   }
   if (problems.length > 0 || !parsed.success || profile === undefined) return { problems };
   const { claim: _claim, ...settings } = parsed.data;
   return { order: { profile, settings } };
+}
+
+/** The text that is wrong, in front of what is wrong with it; nothing where it is not one text, or a secret. */
+function shownAt(candidate: object, path: readonly PropertyKey[]): string {
+  const value = path.reduce<unknown>((part, key) => (part as Record<PropertyKey, unknown>)?.[key], candidate);
+  const [first, key] = path;
+  if (typeof value !== 'string' || key === 'psk') return '';
+  return `${JSON.stringify(first === 'labels' ? `${String(key)}=${value}` : value)}: `;
 }
 
 function networkOf(texts: CardTexts, problems: OrderProblem[]): CardSettings['network'] {
@@ -142,8 +154,8 @@ function parseLabels(texts: readonly string[]): Record<string, string> {
 async function readKeys(files: readonly string[]): Promise<string[]> {
   const keys: string[] = [];
   for (const file of files) {
-    const text = await readTextWithin(file, MAX_KEY_FILE).catch((error: Error) => {
-      throw new CardError(`cannot read the SSH key ${file}: ${error.message}`);
+    const text = await readTextWithin(file, MAX_KEY_FILE).catch((error: unknown) => {
+      throw new CardError(`cannot read the SSH key ${file}: ${fileTrouble(error)}`);
     });
     if (text === undefined) throw new CardError(`${file} is too large for public keys`);
     if (text.includes('PRIVATE KEY'))
@@ -151,7 +163,12 @@ async function readKeys(files: readonly string[]): Promise<string[]> {
     const lines = text.split(/\r?\n/).map((line) => line.trim());
     const found = lines.filter((line) => line !== '' && !line.startsWith('#'));
     if (found.length === 0) throw new CardError(`${file} has no key in it`);
+    const wrong = found.find((line) => !PUBLIC_KEY.test(line));
+    if (wrong !== undefined)
+      throw new CardError(
+        `${file}, line ${lines.indexOf(wrong) + 1}: expected a public key such as "ssh-ed25519 AAAA… name"`,
+      );
     keys.push(...found);
   }
-  return keys;
+  return [...new Set(keys)];
 }

@@ -20,7 +20,10 @@ export interface HubAccess {
 
 const DIAL_TIMEOUT_MS = 5_000;
 
-/** `given`: what the person says the address is. Rejects with a CommandError when boards could not reach it. */
+/**
+ * `given`: what the person says the address is. Rejects with a CommandError when boards could not reach it, or when
+ * the hub does not answer here or does not accept the credentials.
+ */
 export async function openHub(
   dataDir: string,
   given: string | undefined,
@@ -28,15 +31,20 @@ export async function openHub(
 ): Promise<HubAccess> {
   const credentials = await readCredentials(dataDir);
   const url = given === undefined ? await addressForBoards(credentials, warn) : checkGiven(given, warn);
-  return { url, ca: credentials.ca, credentials, tokens: joinTokens(credentials) };
+  const tokens = joinTokens(credentials);
+  // What the claims need; found out before minutes go into an image.
+  await tokens.list();
+  return { url, ca: credentials.ca, credentials, tokens };
 }
 
 function checkGiven(given: string, warn: (text: string) => void): string {
-  if (!URL.canParse(given) || new URL(given).protocol !== 'https:')
+  const url = URL.canParse(given) ? new URL(given) : undefined;
+  // Nothing but scheme, host and port: no user, path or query.
+  if (url?.protocol !== 'https:' || url.href !== `${url.origin}/`)
     throw new CommandError(`--hub ${given}: expected an address such as https://hub.local:6443`);
-  if (isLoopback(new URL(given).hostname))
+  if (isLoopback(url.hostname))
     warn(`--hub ${given} is this machine for itself only: a board cannot reach it there`);
-  return given.replace(/\/$/, '');
+  return url.origin;
 }
 
 async function addressForBoards(credentials: Credentials, warn: (text: string) => void): Promise<string> {

@@ -140,6 +140,9 @@ export function flashRequestFrom(args: Arguments): FlashRequest {
     );
   if (args.text('sha256') !== undefined && image === undefined)
     throw new UsageError('--sha256 is for --image');
+  const suite = args.text('suite');
+  if (suite !== undefined && !/^[a-z]+$/.test(suite))
+    throw new UsageError(`--suite ${suite}: expected the name of a release of Debian, such as bookworm`);
   const [address, gateway] = [args.text('static-ip'), args.text('gateway')];
   if (batch === undefined) {
     if (address !== undefined && gateway === undefined)
@@ -168,7 +171,7 @@ export function flashRequestFrom(args: Arguments): FlashRequest {
     jobs: parseCount(args.text('jobs') ?? '', 'jobs', 1, 16),
     image,
     sha256: args.text('sha256'),
-    suite: args.text('suite'),
+    suite,
     to,
     size: parseSize(args.text('size')),
     hub: args.text('hub'),

@@ -4,9 +4,10 @@
  */
 import { type CardRow, MAX_LIST_BYTES, readCards } from '#firmware-profiles/flash/cards-csv.js';
 import type { CsvProblem } from '#firmware-profiles/flash/csv.js';
+import { fileTrouble } from '#firmware-profiles/lib/file-trouble.js';
 import { readTextWithin } from '#firmware-profiles/lib/read-text.js';
 import { CommandError, type Output } from '../command.js';
-import { type CardOrder, type OrderContext, orderCard } from './card-order.js';
+import { type CardOrder, type OrderContext, type OrderField, orderCard } from './card-order.js';
 import type { CardTexts } from './options.js';
 
 /** In a field that takes several: labels, name servers, keys. */
@@ -19,8 +20,8 @@ export interface BatchFile {
 }
 
 export async function readBatch(path: string): Promise<BatchFile> {
-  const text = await readTextWithin(path, MAX_LIST_BYTES).catch((error: Error) => {
-    throw new CommandError(`cannot read --batch ${path}: ${error.message}`);
+  const text = await readTextWithin(path, MAX_LIST_BYTES).catch((error: unknown) => {
+    throw new CommandError(`cannot read --batch ${path}: ${fileTrouble(error)}`);
   });
   if (text === undefined) throw new CommandError(`--batch ${path}: too large for a list of cards`);
   return { path, ...readCards(text) };
@@ -59,18 +60,30 @@ export async function orderBatch(
 ): Promise<readonly CardOrder[]> {
   const found = [...problems];
   const orders: CardOrder[] = [];
+  /** Address at a site → its line. */
+  const addresses = new Map<string, number>();
   for (const row of rows) {
     const name = row.get('name');
     // Told by the form's check.
     if (name === undefined) continue;
     const result = await orderCard(textsOf(row, common), context);
-    if ('order' in result) orders.push(result.order);
-    else {
-      for (const { field, message } of result.problems) {
-        const { line, column } = row.get(field) ?? name;
-        found.push({ line, column, message: `${field}: ${message}` });
-      }
+    const tell = (field: OrderField, message: string) => {
+      const { line, column } = row.get(field) ?? name;
+      found.push({ line, column, message: `${field}: ${message}` });
+    };
+    if (!('order' in result)) {
+      for (const { field, message } of result.problems) tell(field, message);
+      continue;
     }
+    orders.push(result.order);
+    const { network, site = '' } = result.order.settings;
+    if (network === undefined) continue;
+    const [address = ''] = network.address.split('/');
+    // Sites may well have the same private network.
+    const key = `${site} ${address}`;
+    const before = addresses.get(key);
+    if (before === undefined) addresses.set(key, name.line);
+    else tell('address', `${address} is that of line ${before} already, at the same site`);
   }
   if (found.length === 0) return orders;
   found.sort((a, b) => a.line - b.line || a.column - b.column);

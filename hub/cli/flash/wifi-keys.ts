@@ -4,6 +4,7 @@
  */
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
+import { fileTrouble } from '#firmware-profiles/lib/file-trouble.js';
 import { readTextWithin } from '#firmware-profiles/lib/read-text.js';
 import { wifiKey } from '#firmware-profiles/wifi-key.js';
 import { CommandError } from '../command.js';
@@ -51,8 +52,8 @@ export async function wifiKeys(
 
 /** For one network the first line, for several a line SSID=PASSPHRASE each. */
 async function fromFile(file: string, names: readonly string[]): Promise<Map<string, string>> {
-  const text = await readTextWithin(file, MAX_FILE_BYTES).catch((error: Error) => {
-    throw new CommandError(`cannot read --wifi-password-file ${file}: ${error.message}`);
+  const text = await readTextWithin(file, MAX_FILE_BYTES).catch((error: unknown) => {
+    throw new CommandError(`cannot read --wifi-password-file ${file}: ${fileTrouble(error)}`);
   });
   if (text === undefined) throw new CommandError(`--wifi-password-file ${file}: too large for passphrases`);
   const lines = text.split(/\r?\n/).filter((line) => line !== '');
@@ -62,7 +63,10 @@ async function fromFile(file: string, names: readonly string[]): Promise<Map<str
     const [first] = lines;
     if (line !== undefined) found.set(name, line.slice(name.length + 1));
     else if (names.length === 1 && lines.length === 1 && first !== undefined) found.set(name, first);
-    else throw new CommandError(`--wifi-password-file ${file}: no line "${name}=…" in it`);
+    else
+      throw new CommandError(
+        `--wifi-password-file ${file}: no line "${name}=…" in it${names.length === 1 ? ', nor the passphrase alone' : ''}`,
+      );
   }
   return found;
 }

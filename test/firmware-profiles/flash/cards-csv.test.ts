@@ -49,7 +49,7 @@ test('all faults of form are told at once', () => {
   assert.deepEqual(faults('name,site\na,"x" y\nb\nc,d,e\n,home\na,home\nf,g"h\n'), [
     '2:6: expected a comma after the closing quote',
     '7:4: a quote inside a field: put the whole field in quotes, and double it',
-    '3:1: 1 fields, but there are 2 columns: does a field with a comma lack its quotes?',
+    '3:1: 1 field, but there are 2 columns: does a field with a comma lack its quotes?',
     '4:1: 3 fields, but there are 2 columns: does a field with a comma lack its quotes?',
     "5:1: no name: every card needs its device's name",
     '6:1: the name "a" is on line 2 already: every card needs its own',
@@ -65,6 +65,10 @@ test('a list says which columns it has', () => {
   );
   assert.deepEqual(faults('name,site,Site\na,b,c\n'), ['1:11: column "site" is there twice']);
   assert.match(faults('site\nhome\n')[0] ?? '', /no column "name"/);
+  assert.match(
+    faults('name;site\na;b\n')[0] ?? '',
+    /^1:1: expected commas between the columns, not .*"name;site"/,
+  );
   assert.deepEqual(faults('name\n'), ['1:1: no cards below the column names']);
 });
 

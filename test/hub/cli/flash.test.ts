@@ -121,6 +121,7 @@ test('wrong usage ends with 2, and says what is missing', { skip }, async () => 
       /--static-ip needs --gateway/,
     ],
     [['--to', 'x', '--name', 'x', '--profile', 'p', 'extra'], /"extra" is no option/],
+    [['--to', 'x', '--name', 'x', '--profile', 'p', '--suite', '../x'], /--suite \.\.\/x: expected the name/],
   ];
   for (const [more, message] of cases) {
     const [, ...args] = argumentsFor(more);
@@ -142,11 +143,11 @@ test('what cannot be made is one line, makes no file and leaves no claim', { ski
     [['--size', '16M'], /--size 16777216: too small, the image needs 100663296 bytes/],
     [['--profile', 'raspberry-pi-9'], /--profile: no firmware profile "raspberry-pi-9".*known: /],
     [['--profile', 'radxa-rock-5b'], /partition 1 of the image is no ext4, as profile radxa-rock-5b says/],
-    [['--name', 'Not_a_name'], /--name: a lowercase RFC 1123 label must/],
+    [['--name', 'Not_a_name'], /--name: "Not_a_name": a lowercase RFC 1123 label must/],
     [['--label', 'room'], /--label: "room" is no label; expected KEY=VALUE/],
     [
       ['--static-ip', '192.168.1.20', '--gateway', '192.168.1.1'],
-      /--static-ip: expected an IPv4 address with its/,
+      /--static-ip: "192\.168\.1\.20": expected an IPv4 address with its/,
     ],
     [['--ssh-key', path('key')], /is a private key: name the public one/],
     [['--ssh-key', '/dev/zero'], /\/dev\/zero is too large for public keys/],
@@ -154,6 +155,13 @@ test('what cannot be made is one line, makes no file and leaves no claim', { ski
     [['--wifi', 'x', '--wifi-password-file', '/dev/zero'], /\/dev\/zero: too large for passphrases/],
     [['--to', path('none/garage-1.img')], /garage-1\.img: there is no directory .*\/none$/],
     [['--hub', 'http://hub'], /--hub http:\/\/hub: expected an address such as https:/],
+    [['--hub', 'https://me@hub/x'], /--hub https:\/\/me@hub\/x: expected an address such as https:/],
+    [['--profile', './none.yaml'], /--profile: firmware profile \.\/none\.yaml: there is no such file/],
+    [['--payload', path('none.tar.gz')], /cannot read the payload .*none\.tar\.gz: there is no such file/],
+    [
+      ['--state', path('payload.json')],
+      /cannot keep claims in .*payload\.json: .*; name another .* with --state/,
+    ],
     [['--image', path('payload.json')], /payload\.json is not a disk image/],
     [['--payload', path('key')], /is not a payload of Covey/],
     [['--preload', 'no such image'], /--preload no such image: expected an image such as/],
@@ -186,6 +194,23 @@ test('a hub that no board can reach is refused, unless its address is given', { 
     /the hub is reached from this machine only.*--advertise ADDRESS, or .*--hub https:/,
   );
   assert.ok(!refused.stderr.includes(hostname()) || hostname().length < 3);
+  // Another hub's administrator, as after a hub was set up anew.
+  const foreign = (await readFile(join(data, 'kubeconfig'), 'utf8')).split('\n');
+  const own = (await readFile(path('hub/kubeconfig'), 'utf8')).split('\n');
+  const mixed = own.map((line, index) =>
+    /client-(certificate|key)-data/.test(line) ? foreign[index] : line,
+  );
+  await mkdir(path('mixed'));
+  await writeFile(path('mixed/kubeconfig'), mixed.join('\n'));
+  const stranger = await flash(...card, '--data', path('mixed'));
+  assert.match(
+    stranger.stderr,
+    /^covey flash: the hub at .* does not accept the credentials of this kubeconfig/,
+  );
+  assert.doesNotMatch(stranger.stderr, /reading disk\.img/);
+  await writeFile(path('mixed/kubeconfig'), 'a: [\n');
+  const broken = await flash(...card, '--data', path('mixed'));
+  assert.match(broken.stderr, /^covey flash: .*mixed\/kubeconfig is not a kubeconfig of Covey\n$/);
   const told = await flash(...card, '--hub', `https://127.0.0.1:${inside}`);
   assert.equal(told.code, 0, told.stderr);
   assert.match(told.stderr, /warning: --hub https:\/\/127.* a board cannot reach it there/);
@@ -199,18 +224,19 @@ test('a batch with faults tells all of them by line and column, and writes nothi
       'Upper,raspberry-pi-4,,,,\n' +
       'a,toaster,room,,,\n' +
       'b,raspberry-pi-4,,At home,10.0.0.1,10.0.0.2\n' +
-      'c,raspberry-pi-4,,,,10.0.0.2\n' +
+      'c,./none.yaml,,,,10.0.0.2\n' +
       'b,raspberry-pi-4,"x,,,\n',
   );
   const { code, stderr, stdout } = await flash('--batch', bad, '--to', path('bad/{name}.img'));
   assert.deepEqual([code, stdout], [1, '']);
   const found = stderr.split('\n').map((line) => line.slice(line.indexOf('bad.csv')));
   for (const expected of [
-    /^bad\.csv:2:1: name: a lowercase RFC 1123 label/,
+    /^bad\.csv:2:1: name: "Upper": a lowercase RFC 1123 label/,
     /^bad\.csv:3:3: profile: no firmware profile "toaster"/,
     /^bad\.csv:3:11: labels: "room" is no label/,
-    /^bad\.csv:4:27: address: expected an IPv4 address with its prefix length/,
-    /^bad\.csv:5:21: gateway: it is for a fixed address, and this card has none/,
+    /^bad\.csv:4:27: address: "10\.0\.0\.1": expected an IPv4 address with its prefix length/,
+    /^bad\.csv:5:3: profile: firmware profile \.\/none\.yaml: there is no such file/,
+    /^bad\.csv:5:18: gateway: it is for a fixed address, and this card has none/,
     /^bad\.csv:6:1: the name "b" is on line 4 already/,
     /^bad\.csv:6:18: this quote is never closed/,
     /^bad\.csv: \d+ errors; nothing was written/,
