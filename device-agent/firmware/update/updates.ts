@@ -81,7 +81,7 @@ function watchHealth(
   // Behind a broker of its own a hub can be away from a link that is up.
   const tell = (connected: boolean) =>
     void updater.waitingFor(
-      connected ? 'the hub was reachable, and did not grant a lease' : 'the hub was not reachable',
+      connected ? 'connected, and the hub granted no lease' : 'the hub was not reachable',
       'hub',
     );
   tell(link.connected);

@@ -5,13 +5,13 @@
 import type { Node } from '#protocol/core/v1/node.js';
 import { LABEL } from '#protocol/core/v1/well-known.js';
 import type { AgentRelease } from '#protocol/fleet/v1alpha1/agent-release.js';
-import type { Device } from '#protocol/fleet/v1alpha1/device.js';
+import type { Device, DeviceStatus } from '#protocol/fleet/v1alpha1/device.js';
 import { formatTime, parseTime } from '#protocol/meta/time.js';
 import { AGENT_RELEASES, DEVICES, NODES } from '../../cache/resources.js';
 import type { Informer } from '../../cache/types.js';
 import { sameJson } from '../../lib/same-json.js';
 import { Controller, type ControllerParts, type ReconcileResult } from '../controller.js';
-import type { FleetDevice } from './assign.js';
+import { type FleetDevice, LOST_AFTER_MS } from './assign.js';
 import { planFleet, type Rollout, type UpdateStep } from './plan.js';
 import { rolloutStatus } from './status.js';
 
@@ -62,7 +62,8 @@ class AgentReleases {
         added: look,
         updated: (before, device) => {
           this.#tell(before, device);
-          if (!sameJson(concernsDevice(before), concernsDevice(device))) look();
+          const now = this.#parts.clock.now();
+          if (!sameJson(concernsDevice(before, now), concernsDevice(device, now))) look();
         },
         deleted: look,
       }),
@@ -87,7 +88,7 @@ class AgentReleases {
     const now = this.#parts.clock.now();
     const plan = planFleet(
       releases,
-      devices.map((device) => fleetDevice(device, this.#nodes.get(device.metadata.name))),
+      devices.map((device) => fleetDevice(device, this.#nodes.get(device.metadata.name), now)),
       now,
     );
     for (const step of plan.steps) await this.#apply(step, now);
@@ -133,18 +134,24 @@ class AgentReleases {
   }
 }
 
-function concernsDevice({ metadata, status }: Device): unknown {
-  const { presence, agentRelease, updateOffer, update } = status;
-  return { presence, agentRelease, updateOffer, update, deleted: metadata.deletionTimestamp };
+function concernsDevice({ metadata, status }: Device, now: number): unknown {
+  const { agentRelease, updateOffer, update } = status;
+  const online = isOnline(status, now);
+  return { online, agentRelease, updateOffer, update, deleted: metadata.deletionTimestamp };
 }
 
-function fleetDevice({ metadata, status }: Device, node: Node | undefined): FleetDevice {
+/** When the hub was away itself, presence still tells how it was before: nobody was online meanwhile. */
+function isOnline({ presence, lastHeardTime = '' }: DeviceStatus, now: number): boolean {
+  return presence === 'Online' && now - (parseTime(lastHeardTime) ?? now) <= LOST_AFTER_MS;
+}
+
+function fleetDevice({ metadata, status }: Device, node: Node | undefined, now: number): FleetDevice {
   const labels = node?.metadata.labels ?? {};
   return {
     name: metadata.name,
     labels,
     architecture: labels[LABEL.arch],
-    online: status.presence === 'Online',
+    online: isOnline(status, now),
     lastHeard: parseTime(status.lastHeardTime ?? ''),
     running: status.agentRelease,
     offered: status.updateOffer,

@@ -3,11 +3,13 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createInformerFactory } from '#hub/cache/informer-factory.js';
 import { AGENT_RELEASES, DEVICES, NODES } from '#hub/cache/resources.js';
+import { OFFER_LIMIT_MS, offerOf } from '#hub/controllers/agent-release/assign.js';
 import { agentReleaseController } from '#hub/controllers/agent-release/reconcile.js';
 import type { AgentRelease } from '#protocol/fleet/v1alpha1/agent-release.js';
 import type { Device } from '#protocol/fleet/v1alpha1/device.js';
 import { silentLogger } from '#protocol/lib/logger.js';
 import type { UpdateState } from '#protocol/link/agent-update.js';
+import { formatTime } from '#protocol/meta/time.js';
 import { agentRelease } from '#test/helpers/agent-releases.js';
 import { FakeClient } from '#test/helpers/fake-client.js';
 import { FakeClock } from '#test/helpers/fake-clock.js';
@@ -103,6 +105,33 @@ test('a failure halts it, is named, and nothing more is written while nothing ch
   const { length } = client.calls;
   await clock.advance(3_600_000);
   assert.equal(client.calls.length, length);
+});
+
+test('a hub that was away for long takes no silence of devices for failure, and asks them anew', async (t) => {
+  const { client, clock, events, addDevice, offers, says, release } = setUp(t);
+  const published = agentRelease({ version: '2.0.0' });
+  client.put(AGENT_RELEASES, published);
+  addDevice('a');
+  const offered = clock.now();
+  await clock.advance(OFFER_LIMIT_MS + 1);
+  client.change<Device>(DEVICES, 'a', ({ status }) => {
+    const offer = offerOf(published);
+    status.lastHeardTime = formatTime(offered);
+    status.updateOffer = { release: '2.0.0', offer, time: formatTime(offered) };
+  });
+  says('a', 'Installing', '1.0.0', 'the hub was not reachable; it is tried again');
+  await clock.advance(1_000);
+  assert.deepEqual([release()?.status.phase, release()?.status.failed], ['Progressing', 0]);
+  assert.equal(client.all<Device>(DEVICES)[0]?.status.updateOffer ?? undefined, undefined);
+  client.change<Device>(DEVICES, 'a', ({ status }) => {
+    status.lastHeardTime = formatTime(clock.now());
+  });
+  await clock.advance(1_000);
+  assert.deepEqual(offers(), ['a 2.0.0']);
+  assert.deepEqual(
+    events.filter((event) => /Halted|Failed/.test(event)),
+    [],
+  );
 });
 
 test('deleting a release withdraws what it offered', async (t) => {
