@@ -3,23 +3,21 @@
  * is kept, so that a hundred cards are built once, and so are the packages, so that the next build downloads
  * only what is new. The file appears whole or not at all.
  */
-import { createHash, randomUUID } from 'node:crypto';
-import { chmod, copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { chmod, copyFile, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { type ProgramOptions, runProgram } from '../lib/program.js';
-import { syncFile } from '../lib/sync-file.js';
 import type { FirmwareProfile } from '../profile.js';
 import { Archive } from './archive.js';
 import { assemble } from './assemble.js';
 import { bootstrap } from './bootstrap.js';
 import { fillRoot } from './fill-root.js';
 import { initramfs } from './initramfs.js';
+import { copyImage, keptImage } from './kept-images.js';
 import { moveModules, unpackKernel } from './kernel.js';
 import { planLayout } from './layout.js';
 import { planRecipe, type Recipe } from './recipe.js';
 import { commandLine, planRootFiles } from './root-files.js';
-import { runInSandbox } from './sandbox.js';
-import { checkTools } from './tools.js';
 
 export interface BuildOptions {
   readonly profile: FirmwareProfile;
@@ -47,12 +45,6 @@ export interface BuiltImage {
 const FOLDER = 'built-images';
 /** Part of a kept image's name: raised when the same recipe gives another image. */
 const FORMAT = 2;
-/** A kept image is rebuilt after this, for the archive's security updates. */
-const MAX_AGE_MS = 7 * 24 * 3_600_000;
-const IMAGE = '.img';
-const WORK = 'work-';
-/** What a build that was killed left behind. */
-const STALE_WORK_MS = 24 * 3_600_000;
 
 /** Throws BuildError, or the signal's reason. */
 export async function buildImage(options: BuildOptions): Promise<BuiltImage> {
@@ -60,28 +52,18 @@ export async function buildImage(options: BuildOptions): Promise<BuiltImage> {
   const recipe = planRecipe({ profile, suite, consoleLogin });
   const cache = join(options.cache, FOLDER);
   const say = progress ?? (() => undefined);
-  await mkdir(cache, { recursive: true });
   const key = createHash('sha256')
     .update(JSON.stringify([FORMAT, recipe, sizeBytes]))
     .digest('hex')
     .slice(0, 16);
-  const keptImage = join(cache, `${recipe.profile}-${key}${IMAGE}`);
-  const kept = await isFresh(keptImage);
-  if (kept) say(`taking the image built before: ${keptImage}`);
-  else {
-    await checkTools();
-    await sweep(cache);
-    const work = join(cache, `${WORK}${randomUUID()}`);
-    await mkdir(work);
-    try {
-      await build({ recipe, sizeBytes, key, cache, work, command: { signal }, say });
-      await rename(join(work, 'image'), keptImage);
-    } finally {
-      // Without the signal: what a build that was given up has made goes as well.
-      await runInSandbox('rm', ['-rf', '--', work]);
-    }
-  }
-  await copy(keptImage, file, { signal });
+  const command = { signal };
+  const { path, kept } = await keptImage({
+    directory: cache,
+    name: `${recipe.profile}-${key}`,
+    build: (work) => build({ recipe, sizeBytes, key, cache, work, command, say }),
+  });
+  if (kept) say(`taking the image built before: ${path}`);
+  await copyImage(path, file, command);
   return { file, sizeBytes: (await stat(file)).size, kept };
 }
 
@@ -149,7 +131,6 @@ async function build({ recipe, sizeBytes, key, cache, work, command, say }: Buil
   const layout = planLayout({ rootContentBytes, sizeBytes, diskId });
   const { time } = archive;
   await assemble({ layout, boot: at('boot'), root: at('root'), file: at('image'), time, command });
-  await syncFile(at('image'));
 }
 
 /** The boot loader's files, without those for debugging it. */
@@ -158,35 +139,5 @@ async function copyBootFirmware(from: string, to: string): Promise<void> {
     if (/_?db\.(elf|dat)$/.test(name)) continue;
     await copyFile(join(from, name), join(to, name));
     await chmod(join(to, name), 0o644);
-  }
-}
-
-async function isFresh(path: string): Promise<boolean> {
-  const found = await stat(path).catch(() => undefined);
-  return found !== undefined && Date.now() - found.mtimeMs < MAX_AGE_MS;
-}
-
-/** Removes kept images that are too old, and what killed builds left. */
-async function sweep(cache: string): Promise<void> {
-  for (const name of await readdir(cache)) {
-    const path = join(cache, name);
-    const { mtimeMs } = await stat(path);
-    const age = Date.now() - mtimeMs;
-    if (name.endsWith(IMAGE) && age > MAX_AGE_MS) await rm(path, { force: true });
-    if (name.startsWith(WORK) && age > STALE_WORK_MS) await runInSandbox('rm', ['-rf', '--', path]);
-  }
-}
-
-/** Holes stay holes; the file has its name once it is whole and on disk. */
-async function copy(from: string, to: string, command: ProgramOptions): Promise<void> {
-  await mkdir(dirname(to), { recursive: true });
-  const temporary = `${to}.${randomUUID()}.tmp`;
-  try {
-    await runProgram('cp', ['--sparse=always', '--reflink=auto', '--', from, temporary], command);
-    await syncFile(temporary);
-    await rename(temporary, to);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
   }
 }
