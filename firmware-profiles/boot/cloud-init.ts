@@ -9,6 +9,7 @@ import { CardError } from '../card-error.js';
 import { CARD_DIRECTORY, FIRST_BOOT_DONE, NETWORK_CONFIG } from '../card-layout.js';
 import { FIRST_BOOT_UNIT, firstBootUnit } from '../first-boot/first-boot-unit.js';
 import { netplan } from '../first-boot/netplan.js';
+import { shellQuoted } from '../first-boot/shell-text.js';
 import type { CardSettings } from '../settings.js';
 import type { CardStep } from '../step.js';
 import { withBootCommand, withHostname } from './cloud-config.js';
@@ -37,7 +38,6 @@ export const cloudInit: BootDialect = {
       FIRST_BOOT_UNIT,
     );
     return [
-      write(`${CARD_DIRECTORY}/${FIRST_BOOT_UNIT}`, firstBootUnit(directory)),
       ...(network === undefined ? [] : [write(NETWORK_CONFIG, stringify(network))]),
       write('meta-data', metaData(settings)),
       ...labelSteps(seedLabel, boot.label, root?.files),
@@ -52,9 +52,14 @@ function metaData({ name, claim }: CardSettings): string {
   return stringify({ 'instance-id': `covey-${name}-${id}`, 'local-hostname': name });
 }
 
+/**
+ * The text of the service stands in the command: cloud-init may run it before the card is mounted, which the service
+ * waits for. It waits for the rest of cloud-init too, whose packages and commands its restart would cut off.
+ */
 function startFirstBoot(directory: string): string {
-  const unit = `/etc/systemd/system/${FIRST_BOOT_UNIT}`;
-  return `[ -e ${FIRST_BOOT_DONE} ] || { cp ${directory}/${FIRST_BOOT_UNIT} ${unit} && systemctl daemon-reload && systemctl start --no-block ${FIRST_BOOT_UNIT}; }`;
+  const unit = shellQuoted(firstBootUnit(directory, ['cloud-final.service']));
+  const path = `/etc/systemd/system/${FIRST_BOOT_UNIT}`;
+  return `[ -e ${FIRST_BOOT_DONE} ] || { printf %s ${unit} >${path} && systemctl daemon-reload && systemctl start --no-block ${FIRST_BOOT_UNIT}; }`;
 }
 
 function write(path: string, text: string): CardStep {

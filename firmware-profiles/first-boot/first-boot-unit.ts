@@ -3,7 +3,8 @@ import { CARD_FILES, FIRST_BOOT_DONE } from '../card-layout.js';
 
 export const FIRST_BOOT_UNIT = 'covey-first-boot.service';
 
-export function firstBootUnit(cardDirectory: string): string {
+/** `after`: units that have ended, if they run at all, before it begins. */
+export function firstBootUnit(cardDirectory: string, after: readonly string[] = []): string {
   const script = `${cardDirectory}/${CARD_FILES.firstBoot}`;
   return `[Unit]
 Description=First boot of Covey
@@ -12,7 +13,7 @@ RequiresMountsFor=${cardDirectory}
 ConditionPathExists=${script}
 ConditionPathExists=!${FIRST_BOOT_DONE}
 Before=covey-agent.service
-SuccessAction=reboot
+${after.map((unit) => `After=${unit}\n`).join('')}SuccessAction=reboot
 
 [Service]
 Type=oneshot

@@ -233,6 +233,10 @@ network_manager() {
   fi
 }
 
+has_supplicant() {
+  [ -e "$ROOT/usr/sbin/wpa_supplicant" ] || [ -e "$ROOT/sbin/wpa_supplicant" ]
+}
+
 set_network() {
   [ -d "$CARD/network" ] || return 0
   manager=$(network_manager)
@@ -254,7 +258,7 @@ set_network() {
   if [ -n "$WIFI" ]; then
     case $manager in
       networkd | ifupdown)
-        if [ -e "$ROOT/usr/sbin/wpa_supplicant" ] || [ -e "$ROOT/sbin/wpa_supplicant" ]; then
+        if has_supplicant; then
           put_link "/etc/systemd/system/multi-user.target.wants/wpa_supplicant@$WIFI.service" \
             /lib/systemd/system/wpa_supplicant@.service
         else
@@ -334,6 +338,8 @@ settle_network_config() {
   if [ -n "$key" ] && ! printf '%s\n' "$key" | grep -r -q -F -f - "$ROOT/etc/netplan" "$ROOT/etc/NetworkManager" \
     "$ROOT/etc/network" "$ROOT/etc/wpa_supplicant" "$ROOT/etc/systemd/network" 2>/dev/null; then
     say 'Wi-Fi was asked for, but the cloud-init of this image has not set it up: only a cable will do'
+  elif [ -n "$key" ] && ! has_supplicant; then
+    say 'Wi-Fi was asked for, but the image has no wpa_supplicant: only a cable will do'
   fi
   echo 'network: {config: disabled}' | put /etc/cloud/cloud.cfg.d/99-disable-network-config.cfg 644 ||
     fail 'the network settings could not be fixed'

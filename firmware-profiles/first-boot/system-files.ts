@@ -29,6 +29,11 @@ export function systemFiles(
     ...(modules.length > 0 && { 'etc/modules-load.d/covey.conf': `${modules.join('\n')}\n` }),
     // What is logged all day does not wear the card.
     'etc/systemd/journald.conf.d/10-covey.conf': `[Journal]\nStorage=volatile\nRuntimeMaxUse=${JOURNAL_MAX}\n`,
+    // It mounts the card by itself to look for its seed; were the system to mount it at the same moment, one of the two
+    // would be refused.
+    ...(profile.spec.boot.dialect === 'cloud-init' && {
+      'etc/systemd/system/cloud-init-local.service.d/10-covey.conf': `[Unit]\nRequiresMountsFor=${cardDirectory}\n`,
+    }),
     ...(profile.spec.watchdog && {
       'etc/systemd/system.conf.d/10-covey.conf': `[Manager]\nRuntimeWatchdogSec=${WATCHDOG_SECONDS}\n`,
     }),

@@ -132,10 +132,12 @@ describe('cloud-init', () => {
     assert.deepEqual(parsed.users, ['default']);
     assert.deepEqual(parsed.bootcmd[0], ['echo', 'mine']);
     assert.equal(parsed.bootcmd.length, 2);
-    assert.match(
-      parsed.bootcmd[1]?.[2] ?? '',
-      /^\[ -e \/var\/lib\/covey\/first-boot\/done \] \|\| .*covey-first-boot\.service/,
-    );
+    const command = parsed.bootcmd[1]?.[2] ?? '';
+    assert.match(command, /^\[ -e \/var\/lib\/covey\/first-boot\/done \] \|\| .*covey-first-boot\.service/s);
+    // Whether the card is mounted yet or not; and the restart at its end cuts nothing off.
+    assert.doesNotMatch(command, /\bcp\b/);
+    assert.match(command, /^RequiresMountsFor=\/boot\/efi\/covey$/m);
+    assert.match(command, /^After=cloud-final\.service$/m);
     assert.equal(parsed.hostname, 'kitchen-1');
     assert.deepEqual(applied(once, steps(generic, once, cardSettings())), once);
   });

@@ -171,6 +171,12 @@ describe('first boot', () => {
       assert.match(without.own.read('boot/covey/log.txt'), /the cloud-init of this image has not set it up/);
       const netplan = 'root/etc/netplan/50-cloud-init.yaml';
       card.write(netplan, config);
+      const deaf = await boot('no-supplicant');
+      assert.match(
+        deaf.own.read('boot/covey/log.txt'),
+        /the image has no wpa_supplicant: only a cable will do/,
+      );
+      card.write('root/usr/sbin/wpa_supplicant', '');
       const { own, code, programs } = await boot('taken');
       assert.equal(code, 0);
       assert.equal(own.exists('boot/network-config'), false);
@@ -178,6 +184,11 @@ describe('first boot', () => {
       assert.equal(
         own.read('root/etc/cloud/cloud.cfg.d/99-disable-network-config.cfg'),
         'network: {config: disabled}\n',
+      );
+      // Later starts of cloud-init, which looks at the card by itself, wait until the system has mounted it.
+      assert.equal(
+        own.read('root/etc/systemd/system/cloud-init-local.service.d/10-covey.conf'),
+        '[Unit]\nRequiresMountsFor=/boot/efi/covey\n',
       );
       const log = own.read('boot/covey/log.txt');
       assert.match(log, /the key of the Wi-Fi was removed from the card/);
