@@ -20,6 +20,8 @@ BOOT=${BOOT:-/}
 PART=first-boot
 STATE=/var/lib/covey/first-boot
 OPT=/opt/covey
+# Where cloud-init writes the network's settings for netplan.
+NETPLAN=/etc/netplan/50-cloud-init.yaml
 MAX_FAILURES=3
 # A partition is grown when it gains more than this many sectors: 16 MiB.
 WORTH_SECTORS=32768
@@ -330,6 +332,18 @@ wipe() {
   rm -f "$1"
 }
 
+# The card was made for wlan0. Where the system names a radio after its place in the machine (wlp1s0), netplan's file gets
+# that name, if there is one radio only.
+name_radio() {
+  if [ "$WIFI" != wlan0 ] || [ -e "$SYS/class/net/$WIFI" ]; then return 0; fi
+  set -- "$SYS"/class/net/*/phy80211
+  if [ $# -ne 1 ] || [ ! -e "$1" ] || [ ! -f "$ROOT$NETPLAN" ]; then return 0; fi
+  radio=${1%/phy80211}
+  radio=${radio##*/}
+  sed "s/^\( *\)$WIFI:/\1$radio:/" "$ROOT$NETPLAN" | put "$NETPLAN" 600 || fail 'the network settings could not be fixed'
+  say "the Wi-Fi is on $radio"
+}
+
 # cloud-init has made the system's own network settings of network-config before it started this, and does so once for a
 # card. The key of the Wi-Fi is needed there no more; cloud-init is told first to leave the settings as they are.
 settle_network_config() {
@@ -341,6 +355,9 @@ settle_network_config() {
   elif [ -n "$key" ] && ! has_supplicant; then
     say 'Wi-Fi was asked for, but the image has no wpa_supplicant: only a cable will do'
   fi
+  name_radio
+  # Some versions let everybody read the key.
+  if [ -f "$ROOT$NETPLAN" ]; then chmod 600 "$ROOT$NETPLAN"; fi
   echo 'network: {config: disabled}' | put /etc/cloud/cloud.cfg.d/99-disable-network-config.cfg 644 ||
     fail 'the network settings could not be fixed'
   # What cloud-init has written as well.

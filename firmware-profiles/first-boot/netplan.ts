@@ -14,17 +14,18 @@ export function netplan({ wifi, network }: CardSettings): Readonly<Record<string
           nameservers: { addresses: network.dns },
         };
   const wireless = network?.interface?.startsWith('wl') ?? wifi !== undefined;
-  const dhcp = { dhcp4: true, optional: true };
+  const dhcp = { dhcp4: true };
+  // A system that waits for its network waits for what was asked for. Were all of it optional, systemd-networkd would
+  // wait for the rest until its time is up: two minutes, at every start.
   const ethernets = wireless
-    ? { wired: { match: { name: 'e*' }, ...dhcp } }
-    : { wired: { match: { name: network?.interface ?? 'e*' }, optional: true, ...addressing } };
+    ? { wired: { match: { name: 'e*' }, optional: true, ...dhcp } }
+    : { wired: { match: { name: network?.interface ?? 'e*' }, ...addressing } };
   const wifis =
     wifi === undefined
       ? undefined
       : {
           [network?.interface ?? 'wlan0']: {
-            optional: true,
-            ...(wireless ? addressing : dhcp),
+            ...(wireless ? addressing : { optional: true, ...dhcp }),
             'access-points': { [wifi.ssid]: { password: wifi.psk } },
             ...(wifi.country !== undefined && { 'regulatory-domain': wifi.country }),
           },

@@ -5,6 +5,8 @@ import { shellAssignments } from './shell-text.js';
 
 /** The longest that the watchdog of a Raspberry Pi can wait, in seconds. */
 const WATCHDOG_SECONDS = 15;
+/** How long a start waits for a network. */
+const NETWORK_SECONDS = 30;
 const JOURNAL_MAX = '16M';
 /** Only for a profile that does not come with the agent: those that do are as new as the agent. */
 const OWN_PROFILE = 'etc/covey/profile.yaml';
@@ -29,14 +31,23 @@ export function systemFiles(
     ...(modules.length > 0 && { 'etc/modules-load.d/covey.conf': `${modules.join('\n')}\n` }),
     // What is logged all day does not wear the card.
     'etc/systemd/journald.conf.d/10-covey.conf': `[Journal]\nStorage=volatile\nRuntimeMaxUse=${JOURNAL_MAX}\n`,
-    // It mounts the card by itself to look for its seed; were the system to mount it at the same moment, one of the two
-    // would be refused.
-    ...(profile.spec.boot.dialect === 'cloud-init' && {
-      'etc/systemd/system/cloud-init-local.service.d/10-covey.conf': `[Unit]\nRequiresMountsFor=${cardDirectory}\n`,
-    }),
+    ...(profile.spec.boot.dialect === 'cloud-init' && cloudInitFiles(cardDirectory)),
     ...(profile.spec.watchdog && {
       'etc/systemd/system.conf.d/10-covey.conf': `[Manager]\nRuntimeWatchdogSec=${WATCHDOG_SECONDS}\n`,
     }),
+  };
+}
+
+function cloudInitFiles(cardDirectory: string): Readonly<Record<string, string>> {
+  const units = 'etc/systemd/system';
+  const wait = '/lib/systemd/systemd-networkd-wait-online';
+  return {
+    // It mounts the card by itself to look for its seed; were the system to mount it at the same moment, one of the two
+    // would be refused.
+    [`${units}/cloud-init-local.service.d/10-covey.conf`]: `[Unit]\nRequiresMountsFor=${cardDirectory}\n`,
+    // cloud-init, and with it all the rest, waits for the network. One interface is enough, for a board has two and
+    // mostly uses one; and the workloads of a board without a network start soon.
+    [`${units}/systemd-networkd-wait-online.service.d/covey.conf`]: `[Service]\nExecStart=\nExecStart=${wait} --any --timeout=${NETWORK_SECONDS}\n`,
   };
 }
 

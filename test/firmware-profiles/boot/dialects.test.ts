@@ -166,7 +166,6 @@ describe('cloud-init', () => {
     assert.deepEqual((parse(once['network-config'] ?? '') as { ethernets: unknown }).ethernets, {
       wired: {
         match: { name: 'e*' },
-        optional: true,
         dhcp4: false,
         addresses: ['192.168.1.20/24'],
         routes: [{ to: 'default', via: '192.168.1.1' }],

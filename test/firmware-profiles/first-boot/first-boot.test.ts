@@ -1,5 +1,6 @@
 /** The first boot on a board in a directory, with both sets of tools that boards have: what it makes, and power cuts. */
 import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -177,10 +178,11 @@ describe('first boot', () => {
         /the image has no wpa_supplicant: only a cable will do/,
       );
       card.write('root/usr/sbin/wpa_supplicant', '');
-      const { own, code, programs } = await boot('taken');
+      const { own, code } = await boot('taken');
       assert.equal(code, 0);
       assert.equal(own.exists('boot/network-config'), false);
       assert.equal(own.read(netplan), config);
+      assert.equal(statSync(join(own.directory, netplan)).mode & 0o777, 0o600);
       assert.equal(
         own.read('root/etc/cloud/cloud.cfg.d/99-disable-network-config.cfg'),
         'network: {config: disabled}\n',
@@ -193,13 +195,18 @@ describe('first boot', () => {
       const log = own.read('boot/covey/log.txt');
       assert.match(log, /the key of the Wi-Fi was removed from the card/);
       assert.doesNotMatch(log, /only a cable/);
+      card.write('sys/class/net/wlp1s0/phy80211/name', 'phy0\n');
+      const placed = await boot('named-by-place');
+      assert.match(placed.own.read(netplan), /^ +wlp1s0:$/m);
+      assert.equal(placed.own.read(netplan), config.replace('wlan0:', 'wlp1s0:'));
+      assert.match(placed.own.read('boot/covey/log.txt'), /the Wi-Fi is on wlp1s0/);
       // Around the end, where the key is wiped.
-      for (let cutAt = programs - 60; cutAt < programs; cutAt += 6) {
+      for (let cutAt = placed.programs - 60; cutAt < placed.programs; cutAt += 6) {
         const { own: cut } = await boot('cut', { cutAt });
         if (!cut.exists('boot/network-config'))
           assert.ok(cut.exists('root/etc/cloud/cloud.cfg.d/99-disable-network-config.cfg'));
         assert.equal((await cut.firstBoot(tools)).code, 0);
-        assert.deepEqual(cut.tree(), own.tree(), `cut before program ${cutAt}`);
+        assert.deepEqual(cut.tree(), placed.own.tree(), `cut before program ${cutAt}`);
       }
     });
   }
