@@ -18,7 +18,7 @@ import type { Stock } from './stock.js';
 export interface MakeCardOptions {
   readonly order: CardOrder;
   readonly target: CheckedTarget;
-  readonly stock: Stock;
+  readonly stock: Pick<Stock, 'base' | 'payload'>;
   readonly claims: KeptClaims;
   readonly preload: PlanInput['preload'];
   readonly work: WorkDirectory;
@@ -62,12 +62,11 @@ export async function makeCard(options: MakeCardOptions): Promise<MadeCard> {
     await claims.forget(claim, path, hub.url);
     return made;
   } catch (error) {
+    const left = isWhole ? 'is whole, but not settled with the hub' : begun ? 'is unfinished' : undefined;
+    const again = 'run the same command again to finish it';
     if (signal.aborted)
-      throw new CommandError(
-        `stopped; ${target.path} is unfinished: run the same command again to finish it`,
-      );
-    if (begun && !isWhole)
-      say(`${target.path} is unfinished: once that is put right, run the same command again to finish it`);
+      throw new CommandError(`stopped; ${target.path} ${left ?? 'was not written to'}: ${again}`);
+    if (left !== undefined) say(`${target.path} ${left}: once that is put right, ${again}`);
     // It may be that of what is on the target.
     if (begun || isWhole || before?.id === claim.id) throw error;
     await claims
