@@ -5,10 +5,12 @@
  */
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { Container } from '#protocol/core/v1/container.js';
 import { signalProcess } from '../cgroups/cgroup-tree.js';
 import type { Cgroups } from '../cgroups/cgroups.js';
 import { hasErrno, orMissing } from '../lib/errno.js';
 import { KeyedMutex } from '../lib/keyed-mutex.js';
+import { attachInput } from './attached-input.js';
 import { createUnderConmon } from './conmon.js';
 import type { ContainerObserver } from './container-observer.js';
 import { startExec } from './exec-session.js';
@@ -20,6 +22,7 @@ import type { RuntimeOptions } from './options.js';
 import { hasArgument, processesWithArgument } from './process-table.js';
 import type { RunFiles } from './run-files.js';
 import {
+  type AttachedInput,
   type ContainerSpec,
   type ContainerState,
   type ContainerUsage,
@@ -132,7 +135,7 @@ export class ConmonRuntime implements Runtime {
         exitDirectory: files.exits,
         persistDirectory: join(files.persist, id),
         terminal: spec.container.tty === true,
-        stdin: spec.container.stdin === true,
+        stdin: stdinOf(spec.container),
         timeoutMs: CREATE_TIMEOUT_MS,
         clock: options.clock,
       });
@@ -252,9 +255,7 @@ export class ConmonRuntime implements Runtime {
         'ExecFailed',
         `container ${request.containerId} is not running (${state.status})`,
       );
-    const config = JSON.parse(
-      await readFile(join(files.bundle(record.id), 'config.json'), 'utf8'),
-    ) as OciConfig;
+    const config = await this.#config(record.id);
     this.#execs += 1;
     const random = Math.floor((options.random ?? Math.random)() * 2 ** 32).toString(16);
     return startExec(request, {
@@ -266,6 +267,18 @@ export class ConmonRuntime implements Runtime {
       processes: () => cgroups.containerProcesses(record.key.podUid, record.id),
       clock: options.clock,
     });
+  }
+
+  async attachInput(id: string): Promise<AttachedInput> {
+    const { files, observer } = this.#parts;
+    if ((await observer.state(id))?.status !== 'running') throw notFound(id);
+    const { terminal } = (await this.#config(id)).process;
+    return attachInput(files.bundle(id), terminal);
+  }
+
+  /** What the container was created from. */
+  async #config(id: string): Promise<OciConfig> {
+    return JSON.parse(await readFile(join(this.#parts.files.bundle(id), 'config.json'), 'utf8')) as OciConfig;
   }
 
   async usage(): Promise<readonly ContainerUsage[]> {
@@ -285,6 +298,11 @@ export class ConmonRuntime implements Runtime {
     this.#parts.observer[Symbol.dispose]();
     await this.#parts.cgroups.removeIfEmpty();
   }
+}
+
+function stdinOf({ stdin, stdinOnce }: Container): 'none' | 'once' | 'open' {
+  if (stdin !== true) return 'none';
+  return stdinOnce === true ? 'once' : 'open';
 }
 
 async function rejection(work: Promise<void>): Promise<unknown> {

@@ -24,7 +24,8 @@ export interface ConmonRequest {
   readonly exitDirectory: string;
   readonly persistDirectory: string;
   readonly terminal: boolean;
-  readonly stdin: boolean;
+  /** 'once': it ends when the first who gives input leaves. */
+  readonly stdin: 'none' | 'once' | 'open';
   readonly timeoutMs: number;
   readonly clock: Clock;
 }
@@ -81,7 +82,8 @@ function conmonArguments(request: ConmonRequest): readonly string[] {
     // Puts the attach socket into the bundle, where no other container's directory can be in the way.
     '--full-attach',
     ...(request.terminal ? ['--terminal'] : []),
-    ...(request.stdin ? ['--stdin', '--leave-stdin-open'] : []),
+    ...(request.stdin === 'none' ? [] : ['--stdin']),
+    ...(request.stdin === 'open' ? ['--leave-stdin-open'] : []),
   ];
 }
 

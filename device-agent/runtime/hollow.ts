@@ -7,6 +7,7 @@ import { dirname } from 'node:path';
 import type { Clock, Timer } from '#protocol/lib/clock.js';
 import { ByteQueue } from '../lib/byte-queue.js';
 import {
+  type AttachedInput,
   type ContainerSpec,
   type ContainerState,
   type ContainerUsage,
@@ -152,6 +153,18 @@ class HollowRuntime implements Runtime {
     if (container.state.status !== 'running')
       throw new RuntimeError('ExecFailed', `container ${request.containerId} is not running`);
     return hollowExec(request, this.#options.execExitCode?.(request) ?? 0);
+  }
+
+  /** What it is given is forgotten. */
+  async attachInput(id: string): Promise<AttachedInput> {
+    if (this.#containers.get(id)?.state.status !== 'running')
+      throw new RuntimeError('NotFound', `no container ${id} runs on this device`);
+    return {
+      write: async () => undefined,
+      end: () => undefined,
+      resize: async () => undefined,
+      [Symbol.asyncDispose]: async () => undefined,
+    };
   }
 
   async usage(): Promise<readonly ContainerUsage[]> {

@@ -114,6 +114,16 @@ export interface ExecSession extends AsyncDisposable {
   readonly exit: Promise<number>;
 }
 
+/** Input for the first process of a running container. Disposing leaves, and the process goes on. */
+export interface AttachedInput extends AsyncDisposable {
+  /** Resolves when the data was taken (back-pressure). Rejects with RuntimeError when nobody takes it any more. */
+  write(data: Uint8Array): Promise<void>;
+  /** Nothing more comes from here. The process's input ends with it if the container says `stdinOnce`. */
+  end(): void;
+  /** Does nothing to a container without a terminal. */
+  resize(columns: number, rows: number): Promise<void>;
+}
+
 export interface Runtime extends AsyncDisposable {
   /** For Node status: 'crun://1.8.1', 'runc://1.1.5' or 'hollow://…'. */
   readonly version: string;
@@ -131,6 +141,8 @@ export interface Runtime extends AsyncDisposable {
   /** The argument is the id of a container whose state has changed; at least once per change. */
   subscribe(changed: (id: string) => void): Disposable;
   exec(request: ExecRequest): Promise<ExecSession>;
+  /** Of a container with `stdin`. Several may give input to one. Rejects with RuntimeError where it cannot be done. */
+  attachInput(id: string): Promise<AttachedInput>;
   usage(): Promise<readonly ContainerUsage[]>;
 }
 
@@ -149,6 +161,7 @@ export type RuntimeErrorReason =
   | 'RunContainerError'
   | 'NotFound'
   | 'ExecFailed'
+  | 'AttachFailed'
   | 'Unsupported';
 
 /** A failure of the runtime, worded for the pod's status and event. */

@@ -11,7 +11,7 @@ import { portForwardHandler } from './port-forward-stream.js';
 
 export interface StreamDependencies {
   readonly pods: PodDirectory;
-  readonly runtime: Pick<Runtime, 'exec'>;
+  readonly runtime: Pick<Runtime, 'exec' | 'attachInput'>;
   readonly network: Pick<Network, 'connect'>;
   readonly clock: Clock;
 }

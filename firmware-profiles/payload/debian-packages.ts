@@ -19,6 +19,8 @@ export const BOARD_PACKAGES = [
   'iptables',
   'conntrack',
   'iproute2',
+  // kubectl attach and run with input.
+  'socat',
 ];
 /** What every system that Covey is flashed to has, besides what Debian requires of all. */
 const ASSUMED = ['apt', 'systemd', 'systemd-sysv', 'udev', 'dbus'];

@@ -22,6 +22,7 @@ const RUNTIME_PACKAGES = [
   { package: 'iproute2', anyOf: ['ip'] },
   { package: 'nftables', anyOf: ['nft'] },
   { package: 'conntrack', anyOf: ['conntrack'] },
+  { package: 'socat', anyOf: ['socat'] },
   { package: 'busybox-static', anyOf: ['busybox'] },
 ];
 /** What the tests use besides. */

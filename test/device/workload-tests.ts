@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { eventually } from '#test/helpers/eventually.js';
-import { deploymentManifest, type PodListView, podManifest, shell } from '#test/helpers/workloads.js';
+import { deploymentManifest, type PodListView, podManifest, shell, TINY } from '#test/helpers/workloads.js';
 import { type DeviceView, FOREVER, figure, ON_DEVICE, SLOW_MS, seconds } from './device-view.js';
 import { checkGpio } from './hardware.js';
 import { DEVICE } from './lab.js';
@@ -60,6 +60,18 @@ export function workloadTests(device: () => DeviceView): void {
     assert.match(output, /\/dev\/pts\/\d+/);
     assert.match(output, /33 101/);
     assert.match(output, /done/);
+    const visitor = ['run', 'visitor', '-i', '--rm', '--restart=Never', `--image=${TINY}`];
+    const overrides = `--overrides=${JSON.stringify({ spec: ON_DEVICE })}`;
+    const script = 'read line; echo "got $line"; sleep 1';
+    assert.match(
+      execFileSync(device().kubectl.binary, [...visitor, overrides, '--command', '--', 'sh', '-c', script], {
+        env: device().kubectl.environment,
+        encoding: 'utf8',
+        timeout: SLOW_MS,
+        input: 'typed\n',
+      }),
+      /^got typed\n/,
+    );
   });
 
   test('pods reach one another, the device and the world through CNI', async () => {

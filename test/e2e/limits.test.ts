@@ -1,9 +1,10 @@
-/** Limits hold in the kernel: memory, CPU and processes. */
+/** Limits hold in the kernel: memory, CPU and processes. And terminals are terminals. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { eventually } from '#test/helpers/eventually.js';
 import { Fleet, whyNoFleet } from '#test/helpers/fleet.js';
-import { type PodView, podManifest, shell } from '#test/helpers/workloads.js';
+import { type PodView, podManifest, shell, TINY } from '#test/helpers/workloads.js';
 
 describe('limits', { skip: whyNoFleet() ?? false }, () => {
   let fleet: Fleet;
@@ -65,17 +66,47 @@ describe('limits', { skip: whyNoFleet() ?? false }, () => {
   test('a terminal is a terminal', async () => {
     await fleet.kubectl.apply(podManifest('shell', shell('sleep 1000')));
     await fleet.kubectl.run(['wait', '--for=condition=Ready', 'pod/shell', '--timeout=60s']);
-    // script gives kubectl a terminal of its own, as a person has.
-    const { execFileSync } = await import('node:child_process');
-    const command = `${fleet.kubectl.binary} exec -it shell -- sh -c 'tty; stty size; echo done'`;
-    const output = execFileSync('script', ['-qec', `stty rows 33 cols 101; ${command}`, '/dev/null'], {
-      env: { ...fleet.kubectl.environment, TERM: 'xterm' },
-      encoding: 'utf8',
-      timeout: 30_000,
-      input: '',
-    });
+    const { output } = onTerminal("exec -it shell -- sh -c 'tty; stty size; echo done'");
     assert.match(output, /\/dev\/pts\/\d+/);
     assert.match(output, /33 101/);
     assert.match(output, /done/);
   });
+
+  test('run -it is a shell in a pod of its own, which goes with it', async () => {
+    // kubectl says a size that is one larger first, for programs to draw anew.
+    const sized = 'until test "$(stty size)" = "33 101"; do sleep 0.1; done';
+    const script = `read line; echo "got $line"; ${sized}; echo sized; exit 4`;
+    const { status, output } = onTerminal(
+      `run visitor -it --rm --restart=Never --image=${TINY} --command -- sh -c '${script}'`,
+      'typed\r',
+    );
+    assert.match(output, /got typed\r\nsized\r\n/);
+    assert.equal(status, 4, output);
+    assert.equal((await fleet.kubectl.try(['get', 'pod', 'visitor'])).code, 1);
+  });
+
+  test('run -i gives a pod what is piped to it, and ends with it', async () => {
+    const given = 'line\n'.repeat(20_000);
+    const words = ['run', 'counter', '-i', '--rm', '--restart=Never', `--image=${TINY}`, '--command', '--'];
+    const result = spawnSync(fleet.kubectl.binary, [...words, 'sh', '-c', 'wc -c; sleep 1'], {
+      env: fleet.kubectl.environment,
+      encoding: 'utf8',
+      timeout: 60_000,
+      input: given,
+    });
+    assert.match(result.stdout, new RegExp(`^\\s*${given.length}\n`));
+    assert.equal(result.status, 0, result.stderr);
+  });
+
+  /** kubectl on a terminal of its own, as a person has it. */
+  function onTerminal(command: string, input = ''): { status: number | null; output: string } {
+    const line = `stty rows 33 cols 101; ${fleet.kubectl.binary} ${command}`;
+    const { status, stdout } = spawnSync('script', ['-qec', line, '/dev/null'], {
+      env: { ...fleet.kubectl.environment, TERM: 'xterm' },
+      encoding: 'utf8',
+      timeout: 60_000,
+      input,
+    });
+    return { status, output: stdout };
+  }
 });

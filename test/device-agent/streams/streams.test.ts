@@ -12,6 +12,7 @@ import { systemClock } from '#device-agent/lib/system-clock.js';
 import { createHollowNetwork } from '#device-agent/network/hollow.js';
 import { Observer } from '#device-agent/observe/observer.js';
 import { createHollowRuntime } from '#device-agent/runtime/hollow.js';
+import { RuntimeError } from '#device-agent/runtime/runtime.js';
 import { attachStreamHandler } from '#device-agent/streams/attach-stream.js';
 import { execStreamHandler } from '#device-agent/streams/exec-stream.js';
 import { logStreamHandler } from '#device-agent/streams/log-stream.js';
@@ -27,7 +28,7 @@ import { FakeClock } from '#test/helpers/fake-clock.js';
 import { FakePeer } from '#test/helpers/fake-peer.js';
 import { tempDir } from '#test/helpers/temp-dir.js';
 
-async function setUp(t: TestContext) {
+async function setUp(t: TestContext, container: { stdin?: boolean; tty?: boolean } = {}) {
   const root = await tempDir(t);
   const desired = await DesiredStore.open({
     directory: join(root, 'desired'),
@@ -45,7 +46,7 @@ async function setUp(t: TestContext) {
     volumes: createHollowVolumes(),
   });
   const pods = new PodDirectory({ desired, records, observer, paths });
-  const assignment = runAssignment();
+  const assignment = runAssignment({ spec: { containers: [{ name: 'main', image: 'web', ...container }] } });
   await desired.accept(assignment);
   const { uid } = assignment;
   const log = async (attempt: number, text: string) => {
@@ -256,7 +257,7 @@ test('attach shows what is written from now on and ends with the container', asy
       return afterRun(...given);
     };
   });
-  const done = attachStreamHandler({ pods, clock })(peer).finally(() => {
+  const done = attachStreamHandler({ pods, clock, runtime: device.runtime })(peer).finally(() => {
     over = true;
   });
   await following;
@@ -268,6 +269,69 @@ test('attach shows what is written from now on and ends with the container', asy
   while (!over) await clock.advance(2_000);
   assert.deepEqual(await done, { outcome: 'ok' });
   assert.equal(peer.stdout, 'after\nend\n');
+});
+
+const INPUT_OPEN = { container: 'main', stdin: true, stdout: true, stderr: true, tty: true } as const;
+
+test('attached input and sizes reach the process only after the place in its log is settled', async (t) => {
+  const device = await setUp(t, { stdin: true, tty: true });
+  await device.run();
+  await device.log(0, 'before');
+  const peer = new FakePeer({ kind: 'attach', podUid: device.uid, ...INPUT_OPEN });
+  const clock = new FakeClock();
+  const given: string[] = [];
+  let left = false;
+  let end: () => void = () => undefined;
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  const runtime = {
+    attachInput: async (id: string) => {
+      given.push(`attached to ${id.slice(device.uid.length + 1)}`);
+      return {
+        // An echo, as of a terminal: it is seen, although it comes at once.
+        write: (data: Uint8Array) => device.log(0, Buffer.from(data).toString()),
+        resize: async (columns: number, rows: number) => void given.push(`${columns}x${rows}`),
+        end: () => end(),
+        [Symbol.asyncDispose]: async () => {
+          left = true;
+        },
+      };
+    },
+  };
+  peer.send(STREAM_CHANNEL.resize, '{"Width":100,"Height":30}');
+  peer.send(STREAM_CHANNEL.resize, 'not a size');
+  peer.send(STREAM_CHANNEL.stdin, 'typed');
+  peer.send(STREAM_CHANNEL.stdin, '', true);
+  let over = false;
+  const done = attachStreamHandler({ pods: device.pods, clock, runtime })(peer).finally(() => {
+    over = true;
+  });
+  await ended;
+  assert.equal(left, false);
+  await device.runtime.kill(`${device.uid}-main-0`, 'SIGKILL');
+  device.observer.invalidate();
+  while (!over) await clock.advance(2_000);
+  assert.deepEqual(await done, { outcome: 'ok' });
+  assert.equal(peer.stdout, 'typed\n');
+  assert.deepEqual(given, ['attached to main-0', '100x30']);
+  assert.equal(left, true);
+});
+
+test('input that the device cannot give is refused by name', async (t) => {
+  const device = await setUp(t, { stdin: true });
+  await device.run();
+  await device.log(0, 'before');
+  const runtime = {
+    attachInput: () =>
+      Promise.reject(new RuntimeError('Unsupported', 'socat is not installed on this device')),
+  };
+  const peer = new FakePeer({ kind: 'attach', podUid: device.uid, ...INPUT_OPEN });
+  assert.deepEqual(await attachStreamHandler({ pods: device.pods, clock: new FakeClock(), runtime })(peer), {
+    outcome: 'error',
+    reason: 'BadRequest',
+    message: 'cannot attach to standard input: socat is not installed on this device',
+  });
 });
 
 test('a forwarded port carries bytes both ways and ends with the connection', async (t) => {

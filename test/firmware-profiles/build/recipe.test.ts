@@ -53,6 +53,7 @@ for (const name of BUILT) {
       'iptables',
       'conntrack',
       'iproute2',
+      'socat',
     ])
       assert.ok(recipe.packages.includes(wanted), wanted);
     assert.equal(new Set(recipe.packages).size, recipe.packages.length);
