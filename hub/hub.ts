@@ -253,7 +253,7 @@ async function compose(config: HubConfig, clock: Clock, logger: Logger, stack: A
     startScheduler({
       ...parts,
       client: clientOf('scheduler'),
-      imagePlatforms: (image) => images.architectures(image),
+      images: images.platforms,
       logger: logger.child({ part: 'scheduler' }),
     }),
   );

@@ -46,7 +46,8 @@ export class ImageRegistry implements AsyncDisposable {
   readonly #options: ImageRegistryOptions;
   readonly #blobs: BlobStore;
   readonly #manifests: ManifestStore;
-  readonly #platforms: ImagePlatforms;
+  /** Architectures of the images as pods name them. */
+  readonly platforms: ImagePlatforms;
   #collector: AsyncDisposable | undefined;
 
   private constructor(options: ImageRegistryOptions) {
@@ -54,13 +55,13 @@ export class ImageRegistry implements AsyncDisposable {
     const { directory, clock, maxBlobBytes = 10 * 2 ** 30 } = options;
     this.#blobs = new BlobStore({ directory, clock, maxBlobBytes });
     this.#manifests = new ManifestStore(directory, this.#blobs);
-    this.#platforms = new ImagePlatforms(this.#manifests, options.logger);
+    this.platforms = new ImagePlatforms(this.#manifests, options.logger);
   }
 
   static async open(options: ImageRegistryOptions): Promise<ImageRegistry> {
     const registry = new ImageRegistry(options);
     await registry.#blobs.open();
-    await registry.#platforms.load();
+    await registry.platforms.load();
     const { clock, logger, garbageIntervalMs = 24 * 3_600_000 } = options;
     registry.#collector = periodically({
       name: 'image garbage collection',
@@ -84,16 +85,11 @@ export class ImageRegistry implements AsyncDisposable {
       if (path === undefined)
         throw new RegistryError('UNSUPPORTED', `${url.pathname} is no path of a registry`);
       await this.#admit(request, response, url.pathname);
-      const parts = { blobs: this.#blobs, manifests: this.#manifests, platforms: this.#platforms };
+      const parts = { blobs: this.#blobs, manifests: this.#manifests, platforms: this.platforms };
       await dispatch({ request, response, url, ...parts }, path);
     } catch (error) {
       this.#fail(request, response, error);
     }
-  }
-
-  /** Architectures of an image as pods name it, if it is in this registry and says; see ImagePlatforms. */
-  architectures(image: string): readonly string[] | undefined {
-    return this.#platforms.architectures(image);
   }
 
   /** Removes blobs that no manifest needs and that are older than an hour; returns how many bytes. */

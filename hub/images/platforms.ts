@@ -12,6 +12,7 @@ export class ImagePlatforms {
   readonly #logger: Logger;
   /** Repository → tag or digest → architectures. */
   readonly #repositories = new Map<string, ReadonlyMap<string, readonly string[]>>();
+  readonly #subscribers = new Set<() => void>();
   #last: Promise<void> = Promise.resolve();
 
   constructor(manifests: ManifestStore, logger: Logger) {
@@ -43,6 +44,12 @@ export class ImagePlatforms {
     return this.#repositories.get(name)?.get(digest ?? tag);
   }
 
+  /** Calls `changed` after a repository was read. */
+  subscribe(changed: () => void): Disposable {
+    this.#subscribers.add(changed);
+    return { [Symbol.dispose]: () => void this.#subscribers.delete(changed) };
+  }
+
   async #read(name: string): Promise<void> {
     const known = new Map<string, readonly string[]>();
     try {
@@ -54,5 +61,6 @@ export class ImagePlatforms {
       this.#logger.warn({ err: error, repository: name }, 'the platforms of images could not be read');
     }
     this.#repositories.set(name, known);
+    for (const changed of this.#subscribers) changed();
   }
 }

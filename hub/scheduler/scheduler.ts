@@ -33,11 +33,17 @@ export interface SchedulerOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly random: () => number;
-  /** Architectures of an image when they are known, for example from the hub's own registry. */
-  readonly imagePlatforms?: ImagePlatforms;
+  /** What is known of images, for example by the hub's own registry. */
+  readonly images?: KnownImages;
   /** Most bindings and status writes under way at once; 128 unless given. */
   readonly maxInFlight?: number;
   readonly percentageOfNodesToScore?: number;
+}
+
+export interface KnownImages {
+  architectures(image: string): ReturnType<ImagePlatforms>;
+  /** Calls `changed` when what is known may have changed. */
+  subscribe(changed: () => void): Disposable;
 }
 
 /** Decisions in a row before other work of the process gets its turn. */
@@ -75,7 +81,7 @@ class Scheduler implements AsyncDisposable {
   constructor(options: SchedulerOptions, events: EventRecorder) {
     this.#options = options;
     this.#events = events;
-    this.#profile = defaultProfile(options.imagePlatforms ?? (() => undefined));
+    this.#profile = defaultProfile((image) => options.images?.architectures(image));
     this.#queue = new SchedulingQueue(options.clock);
     this.#maxInFlight = options.maxInFlight ?? 128;
     const nodes = options.informers.informer<Node>(NODES);
@@ -94,6 +100,9 @@ class Scheduler implements AsyncDisposable {
         updated: (before, pod) => this.#podChanged(before, pod),
         deleted: (pod) => this.#podDeleted(pod),
       }),
+      ...(options.images === undefined
+        ? []
+        : [options.images.subscribe(() => this.#queue.moveOn('images-changed'))]),
     ];
     this.#running = this.#run(
       Promise.all([nodes, pods, namespaces].map((informer) => informer.synced(this.#stop.signal))),

@@ -13,7 +13,7 @@ export type ImagePlatforms = (image: string) => readonly string[] | undefined;
 export function architecture(platforms: ImagePlatforms): Filter {
   return {
     name: 'ImageArchitecture',
-    events: NODE_EVENTS,
+    events: [...NODE_EVENTS, 'images-changed'],
     prepare(pod) {
       const allowed = commonArchitectures(pod, platforms);
       return allowed && checkAgainst(allowed);

@@ -8,7 +8,7 @@ import type { PodInfo } from '../pod-info.js';
 import type { Snapshot } from '../snapshot.js';
 
 /** Changes of the cluster that may make an unschedulable pod schedulable. */
-export type ClusterEvent = 'node-added' | 'node-changed' | 'pod-bound' | 'pod-removed';
+export type ClusterEvent = 'node-added' | 'node-changed' | 'pod-bound' | 'pod-removed' | 'images-changed';
 
 /** The reasons against a node; undefined when there is none. */
 export type NodeCheck = (node: NodeInfo) => readonly string[] | undefined;

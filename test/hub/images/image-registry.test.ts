@@ -251,6 +251,10 @@ test('garbage collection removes what no image needs and is old, and nothing els
 test('the architectures of an image are known by tag and digest, after a restart too, until it is deleted', async (t) => {
   const { url, directory, registry } = await start(t);
   const arm = Buffer.from('{"architecture":"arm64"}');
+  const heard: Array<readonly string[] | undefined> = [];
+  using _ = registry.platforms.subscribe(() => {
+    heard.push(registry.platforms.architectures('hub.covey.internal/team/app:v1'));
+  });
   const put = await pushImage(url, 'team/app', 'v1', randomBytes(10), arm);
   const digest = put.headers.get('docker-content-digest') ?? '';
   const size = (await (await fetch(`${url}/v2/team/app/manifests/v1`)).arrayBuffer()).byteLength;
@@ -277,14 +281,16 @@ test('the architectures of an image are known by tag and digest, after a restart
   });
   t.after(() => again[Symbol.asyncDispose]());
   for (const open of [registry, again]) {
-    const architectures = (image: string) => open.architectures(`hub.covey.internal/${image}`);
+    const architectures = (image: string) => open.platforms.architectures(`hub.covey.internal/${image}`);
     assert.deepEqual(architectures('team/app:v1'), ['arm64']);
     assert.deepEqual(architectures(`team/app@${digest}`), ['arm64']);
     assert.deepEqual(architectures('team/app'), ['arm64', 'arm']);
     assert.equal(architectures('silent:v1'), undefined);
     assert.equal(architectures('team/other:v1'), undefined);
   }
-  assert.equal(registry.architectures('docker.io/team/app:v1'), undefined);
+  assert.equal(registry.platforms.architectures('docker.io/team/app:v1'), undefined);
   await fetch(`${url}/v2/team/app/manifests/v1`, { method: 'DELETE' });
-  assert.equal(registry.architectures('hub.covey.internal/team/app:v1'), undefined);
+  assert.equal(registry.platforms.architectures('hub.covey.internal/team/app:v1'), undefined);
+  // Told once for each change, when the answer is the new one.
+  assert.deepEqual(heard, [['arm64'], ['arm64'], ['arm64'], undefined]);
 });

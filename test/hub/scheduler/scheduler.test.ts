@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createInformerFactory } from '#hub/cache/informer-factory.js';
 import { EVENTS, NODES, PODS } from '#hub/cache/resources.js';
-import { startScheduler } from '#hub/scheduler/scheduler.js';
+import { type KnownImages, startScheduler } from '#hub/scheduler/scheduler.js';
 import type { Event } from '#protocol/core/v1/event.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
 import { silentLogger } from '#protocol/lib/logger.js';
@@ -14,11 +14,15 @@ import { node, pod } from '#test/helpers/objects.js';
 
 async function withScheduler(
   use: (parts: { client: FakeClient; clock: FakeClock }) => Promise<void>,
+  images?: KnownImages,
 ): Promise<void> {
   const client = new FakeClient();
   const clock = new FakeClock();
   const informers = createInformerFactory(client, clock, silentLogger, () => 0.5);
-  const scheduler = startScheduler({ client, informers, clock, logger: silentLogger, random: () => 0 });
+  const scheduler = startScheduler({
+    ...{ client, informers, clock, logger: silentLogger, random: () => 0 },
+    ...(images && { images }),
+  });
   try {
     await use({ client, clock });
   } finally {
@@ -101,6 +105,29 @@ test('a refused binding gives the room back and is tried again', async () => {
     await clock.advance(2_000);
     assert.equal(nodeOf(client, 'a'), 'device-1');
   });
+});
+
+test('a pod whose image is not built for any node is bound soon after it is pushed for one', async () => {
+  const known = new Map([['tiny:1', ['amd64']]]);
+  const subscribers = new Set<() => void>();
+  const images: KnownImages = {
+    architectures: (image) => known.get(image),
+    subscribe: (changed) => {
+      subscribers.add(changed);
+      return { [Symbol.dispose]: () => void subscribers.delete(changed) };
+    },
+  };
+  await withScheduler(async ({ client, clock }) => {
+    client.put(NODES, node({ metadata: { labels: { 'kubernetes.io/arch': 'arm64' } } }));
+    client.put(PODS, cpu('1', 'web'));
+    await clock.advance(5_000);
+    assert.equal(nodeOf(client, 'web'), undefined);
+    known.set('tiny:1', ['amd64', 'arm64']);
+    for (const changed of subscribers) changed();
+    await clock.advance(100);
+    assert.equal(nodeOf(client, 'web'), 'device-1');
+  }, images);
+  assert.equal(subscribers.size, 0);
 });
 
 test('gated pods wait, pods of other schedulers are left alone', async () => {
