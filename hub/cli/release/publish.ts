@@ -54,9 +54,12 @@ function describe({ version, archives, key, allowDowngrade, rollout }: Publicati
     ...(allowDowngrade === undefined ? {} : { allowDowngrade }),
     ...(rollout === undefined ? {} : { rollout }),
   } satisfies Partial<Omit<AgentReleaseSpec, 'rollout'>> & { rollout?: Partial<AgentRollout> };
-  // The name of an object has no place for the '+' of build metadata, and no capitals.
-  const name = version.replaceAll('+', '-').toLowerCase();
-  return agentReleaseSchema.parse({ metadata: newObjectMeta({ name }), spec });
+  return agentReleaseSchema.parse({ metadata: newObjectMeta({ name: releaseName(version) }), spec });
+}
+
+/** The name of an object has no place for the '+' of build metadata, and no capitals. */
+export function releaseName(version: string): string {
+  return version.replaceAll('+', '-').toLowerCase();
 }
 
 function tagOf(version: string, { architecture }: BuiltArchive): string {

@@ -17,6 +17,7 @@ import { isSemver } from '#protocol/meta/semver.js';
 import { isApiError } from '#protocol/meta/status.js';
 import { openReleaseKey } from '../../authn/pki/release-key.js';
 import { AGENT_RELEASES } from '../../cache/resources.js';
+import { orNotFound } from '../../client/or-not-found.js';
 import { type Arguments, parseCount, UsageError } from '../../lib/arguments.js';
 import { dataLayout } from '../../lib/data-layout.js';
 import { exists } from '../../lib/files.js';
@@ -30,7 +31,14 @@ import { createRemoteClient } from '../remote-client.js';
 import { StopSignal } from '../stop-signal.js';
 import { textTable } from '../text-table.js';
 import { type BuiltArchive, buildArchive } from './build.js';
-import { publishRelease } from './publish.js';
+import { publishRelease, releaseName } from './publish.js';
+
+/** Switches that mean something to one action only. */
+const SWITCHES_OF = [
+  ['allow-downgrade', 'publish'],
+  ['resume', 'set'],
+  ['retry', 'set'],
+] as const;
 
 const RELEASES = `/apis/${FLEET_API_VERSION}/agentreleases`;
 
@@ -65,6 +73,8 @@ export const releaseCommand: Command = {
       (action === 'set') !== (name !== undefined)
     )
       throw new UsageError(`expected list, publish or set NAME, not "${args.positionals.join(' ')}"`);
+    for (const [option, only] of SWITCHES_OF)
+      if (args.flag(option) && action !== only) throw new UsageError(`--${option} is for ${only}`);
     const rollout = rolloutOf(args);
     const dataDir = dataDirectory(args);
     const hub = await readCredentials(dataDir);
@@ -108,6 +118,12 @@ async function publish(
   const { pki } = dataLayout(dataDir);
   if (!(await exists(join(pki, 'release.key'))))
     throw new CommandError(`${pki} has no release.key: releases are published where the hub's data is`);
+  const name = releaseName(version);
+  // Found out before it is built.
+  if ((await orNotFound(createRemoteClient(hub).resource(AGENT_RELEASES).get(name))) !== undefined)
+    throw new CommandError(
+      `release ${version} is published already: name another with --version, or steer this one with covey release set ${name}`,
+    );
   const scratch = await mkdtemp(join(tmpdir(), 'covey-release-'));
   try {
     const archives: BuiltArchive[] = [];

@@ -75,13 +75,13 @@ function checkBoot(boot: FirmwareProfileSpec['boot']): FieldError[] {
   }
   if (bootPartition !== undefined && bootPartition === rootPartition)
     errors.push(duplicate('spec.boot.rootPartition', rootPartition));
-  const needs =
-    dialect === 'direct'
-      ? { rootPartition }
-      : dialect === 'raspberry-pi'
-        ? { bootPartition, mountPoint }
-        : { bootPartition };
-  for (const [field, value] of Object.entries(needs))
+  const needs = {
+    'raspberry-pi': { bootPartition, mountPoint },
+    'cloud-init': { bootPartition },
+    direct: { rootPartition },
+  };
+  // A dialect that there is none of needs nothing; its values are checked with the other enumerations.
+  for (const [field, value] of Object.entries(needs[dialect] ?? {}))
     if (value === undefined) errors.push(required(`spec.boot.${field}`, `the dialect ${dialect} needs it`));
   if (mountPoint !== undefined && !/^(\/[A-Za-z0-9_-]+)+$/.test(mountPoint))
     errors.push(

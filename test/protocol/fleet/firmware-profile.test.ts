@@ -63,6 +63,7 @@ const cases: ReadonlyArray<readonly [what: string, spec: object, fields: readonl
     { boot: { dialect: 'raspberry-pi' } },
     ['spec.boot.bootPartition', 'spec.boot.mountPoint'],
   ],
+  ['a dialect that there is none of', { boot: { dialect: 'grub' } }, ['spec.boot.dialect']],
   ['cloud-init without a FAT', { boot: { dialect: 'cloud-init' } }, ['spec.boot.bootPartition']],
   ['direct without a root', { boot: { dialect: 'direct' } }, ['spec.boot.rootPartition']],
   ['a relative mount point', { boot: { ...BOOT, mountPoint: 'boot' } }, ['spec.boot.mountPoint']],
