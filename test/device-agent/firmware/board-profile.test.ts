@@ -68,5 +68,5 @@ test('a profile that cannot be used is told, and the agent goes on with the name
   assert.equal((await boardProfile({ flashedWith: 'mine', file: missing, tree, logger })).name, 'mine');
   assert.match(messages[0] ?? '', /no such firmware profile/);
   assert.match(messages[1] ?? '', /profile\.yaml: unknown field spec\.titel/);
-  assert.match(messages[2] ?? '', /ENOENT/);
+  assert.match(messages[2] ?? '', /missing: there is no such file/);
 });
