@@ -5,8 +5,9 @@
  */
 import type { Container, EnvVar } from '#protocol/core/v1/pod.js';
 import type { ResolvedInputs } from '#protocol/link/assignment.js';
+import { containerResource } from '../lib/downward-api.js';
 import { expand } from './expansion.js';
-import { type FieldContext, fieldValue, resourceValue } from './field-ref.js';
+import { type FieldContext, fieldValue } from './field-ref.js';
 
 /** The container's configuration names something that is not there: CreateContainerConfigError. */
 export class ContainerConfigError extends Error {
@@ -87,9 +88,9 @@ function variableValue(
     return value;
   }
   if (source.resourceFieldRef !== undefined) {
-    const { resource, divisor, containerName } = source.resourceFieldRef;
+    const { resource, containerName } = source.resourceFieldRef;
     const container = containerName === undefined ? input.container : containerByName(input, containerName);
-    const value = resourceValue(resource, String(divisor ?? '0'), container, input.fields);
+    const value = containerResource(source.resourceFieldRef, container, input.fields.allocatable);
     if (value === undefined) throw new ContainerConfigError(`unsupported container resource : ${resource}`);
     return value;
   }

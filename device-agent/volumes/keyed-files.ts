@@ -2,7 +2,8 @@
 import type { Pod } from '#protocol/core/v1/pod.js';
 import type { DownwardAPIVolumeFile, KeyToPath, Volume, VolumeProjection } from '#protocol/core/v1/volume.js';
 import type { ResolvedInputs } from '#protocol/link/assignment.js';
-import { type DeviceCapacity, downwardValue } from './downward.js';
+import type { DeviceCapacity } from '../lib/downward-api.js';
+import { downwardValue } from './downward.js';
 import type { VolumeFile } from './keyed-volume.js';
 import { VolumeError } from './volumes.js';
 
