@@ -41,6 +41,13 @@ export function outageTests(device: () => DeviceView): void {
       async () => (await device().kubectl.try(['exec', 'steady', '--', 'true'])).code === 0,
     );
     figure(t, 'agent killed to exec again', seconds(performance.now() - began));
+    // What started it is the launcher of its release, which has its place now.
+    const launcher = 'tail -n 1 /opt/covey/launcher; ls /opt/covey | grep "^launcher"';
+    await eventually(
+      'its launcher has its place',
+      SLOW_MS,
+      async () => (await device().guest.output(launcher)) === '# 0.4.0\nlauncher',
+    );
     await device().nodeReady();
     await device().ready('steady');
     assert.deepEqual(

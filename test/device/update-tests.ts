@@ -4,6 +4,7 @@
  * update up, no more.
  */
 import assert from 'node:assert/strict';
+import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { readCredentials } from '#hub/cli/credentials.js';
@@ -22,10 +23,12 @@ const HEALTHY_SECONDS = 240;
 /** Less than the archive of a release has. */
 const HALF_AN_ARCHIVE = 256 * 1024;
 
+/** Every release has a launcher of its own, by a line at its end. */
 async function publish({ lab }: DeviceView, version: string, how?: Breakage): Promise<void> {
   const directory = join(lab.directory, `release-${version}`);
   const data = join(lab.directory, 'hub');
   await stageBoardRelease(directory, how);
+  await appendFile(join(directory, 'launcher'), `# ${version}\n`);
   const rollout = { healthySeconds: HEALTHY_SECONDS };
   await publishStaged(await readCredentials(data), {
     data,
@@ -48,7 +51,7 @@ async function settled(view: DeviceView, version: string): Promise<AgentRelease[
   });
 }
 
-/** Leaves release 0.4.0 running. */
+/** Leaves release 0.4.0 running, and its launcher to be tried at the next start of the agent. */
 export function updateTests(device: () => DeviceView): void {
   test('the agent becomes another release, and no container notices', async (t) => {
     const view = device();
@@ -136,6 +139,11 @@ export function updateTests(device: () => DeviceView): void {
     assert.deepEqual([status.agentRelease, status.update?.state], ['0.4.0', 'Updated']);
     assert.equal(await device().guest.output('readlink /opt/covey/current'), 'releases/0.4.0');
     assert.equal((await device().guest.run('ls /opt/covey/trial /opt/covey/failed')).code, 2);
+    await eventually(
+      'its launcher is to be tried',
+      SLOW_MS,
+      async () => (await device().guest.output('tail -n 1 /opt/covey/launcher.next')) === '# 0.4.0',
+    );
     await device().nodeReady();
     await device().ready('steady');
     figure(t, 'published to updated, with three power cuts', seconds(performance.now() - began));
