@@ -111,7 +111,8 @@ export function updateTests(device: () => DeviceView): void {
       SLOW_MS,
       async () => (await update())?.state === 'Downloading',
     );
-    await device().guest.output('ls /var/lib/covey/update/archive-*');
+    const archive = '/var/lib/covey/update/archive-*';
+    await device().guest.output(`until [ -s "$(echo ${archive})" ]; do sleep 0.1; done`, SLOW_MS);
     await device().guest.powerCut();
     await started();
     assert.equal((await deviceOf(device())).status.agentRelease, '0.2.0');
