@@ -5,6 +5,7 @@
  */
 import { isIPv4 } from 'node:net';
 import { z } from 'zod';
+import { FLEET_LABEL, isReservedLabel } from '#protocol/fleet/v1alpha1/well-known.js';
 import { checkDns1123Label, checkLabelValue, checkQualifiedName } from '#protocol/meta/names.js';
 import { unreachable } from './fixed-address.js';
 
@@ -25,6 +26,14 @@ function checked(check: (value: string) => string[]): z.ZodString {
   return z.string().check(({ value, issues }) => {
     for (const message of check(value)) issues.push({ code: 'custom', message, input: value });
   });
+}
+
+/** The hub ignores what a device says of a reserved label: the card would not do what it was told. */
+function checkLabelKey(key: string): string[] {
+  if (key === FLEET_LABEL.site) return ['the site has an option and a column of its own, site'];
+  return isReservedLabel(key)
+    ? ['labels below kubernetes.io, k8s.io and covey.dev are set by the hub alone']
+    : checkQualifiedName(key);
 }
 
 const ipv4 = z.string().refine(isIPv4, 'expected an IPv4 address such as 192.168.1.1');
@@ -97,7 +106,7 @@ export const cardSettingsSchema = z.strictObject({
   /** Name of the firmware profile. */
   profile: checked(checkDns1123Label),
   labels: z
-    .record(checked(checkQualifiedName), checked(checkLabelValue))
+    .record(checked(checkLabelKey), checked(checkLabelValue))
     .refine((labels) => Object.keys(labels).length <= MAX_LABELS, `at most ${MAX_LABELS} labels`),
   site: checked(checkLabelValue).optional(),
   wifi: wifiSchema.optional(),

@@ -8,7 +8,12 @@ import type { Node } from '#protocol/core/v1/node.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
 import { API_GROUP, LABEL } from '#protocol/core/v1/well-known.js';
 import type { Device } from '#protocol/fleet/v1alpha1/device.js';
-import { deviceOfUsername, FLEET_GROUP, FLEET_IDENTITY } from '#protocol/fleet/v1alpha1/well-known.js';
+import {
+  deviceOfUsername,
+  FLEET_GROUP,
+  FLEET_IDENTITY,
+  isReservedLabel,
+} from '#protocol/fleet/v1alpha1/well-known.js';
 import { ApiError } from '#protocol/meta/status.js';
 import { sameJson } from '../lib/same-json.js';
 import type { AdmissionAttributes, ValidatingPlugin } from './plugin.js';
@@ -69,7 +74,9 @@ function checkOwn(attributes: AdmissionAttributes, device: string): void {
   if (subresource !== '') return;
   const { metadata, spec } = object as Node | Device;
   if (oldObject === undefined) {
-    const reserved = Object.keys(metadata.labels ?? {}).find(isReserved);
+    const reserved = Object.keys(metadata.labels ?? {}).find(
+      (label) => isReservedLabel(label) && !OWN_LABELS.has(label),
+    );
     if (reserved === undefined) return;
     throw refusal(attributes, `device ${JSON.stringify(device)} is not allowed to set label ${reserved}`);
   }
@@ -83,12 +90,6 @@ function checkOwn(attributes: AdmissionAttributes, device: string): void {
 const taintsOf = (spec: Node['spec'] | Device['spec']) => ('taints' in spec ? (spec.taints ?? []) : []);
 
 const OWN_LABELS: ReadonlySet<string> = new Set([LABEL.hostname, LABEL.os, LABEL.arch]);
-
-function isReserved(label: string): boolean {
-  const [prefix = '', name] = label.split('/');
-  if (name === undefined || OWN_LABELS.has(label)) return false;
-  return /(^|\.)(kubernetes\.io|k8s\.io|covey\.dev)$/.test(prefix);
-}
 
 function checkPod(attributes: AdmissionAttributes, device: string): void {
   const { operation, subresource } = attributes;

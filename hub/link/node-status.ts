@@ -8,7 +8,12 @@ import {
   deviceSchema,
 } from '#protocol/fleet/v1alpha1/device.js';
 import type { FirmwareProfile } from '#protocol/fleet/v1alpha1/firmware-profile.js';
-import { DEVICE_CONDITION, FLEET_FINALIZER, FLEET_LABEL } from '#protocol/fleet/v1alpha1/well-known.js';
+import {
+  DEVICE_CONDITION,
+  FLEET_FINALIZER,
+  FLEET_LABEL,
+  isReservedLabel,
+} from '#protocol/fleet/v1alpha1/well-known.js';
 import type { AgentUpdate, UpdateOutcome } from '#protocol/link/agent-update.js';
 import type { Hello } from '#protocol/link/hello.js';
 import type { NodeReport } from '#protocol/link/node-report.js';
@@ -51,9 +56,8 @@ export function traitLabels(profile: Readonly<FirmwareProfile> | undefined): Rec
 }
 
 function mayAsk(key: string): boolean {
-  const [prefix = '', name] = key.split('/');
-  if (name === undefined) return isLabelValue(key) && key !== '';
-  return !/(^|\.)(kubernetes\.io|k8s\.io|covey\.dev)$/.test(prefix) && isLabelValue(name);
+  const name = key.split('/')[1] ?? key;
+  return !isReservedLabel(key) && isLabelValue(name) && key !== '';
 }
 
 function isLabelValue(value: string): boolean {

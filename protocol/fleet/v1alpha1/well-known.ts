@@ -92,3 +92,9 @@ export function deviceOfUsername(username: string): string | undefined {
   if (!username.startsWith(devicePrefix)) return undefined;
   return username.slice(devicePrefix.length) || undefined;
 }
+
+/** Whether a label key is Kubernetes' or the fleet's own, which neither a device nor its card may choose. */
+export function isReservedLabel(key: string): boolean {
+  const [prefix = '', name] = key.split('/');
+  return name !== undefined && /(^|\.)(kubernetes\.io|k8s\.io|covey\.dev)$/.test(prefix);
+}

@@ -38,6 +38,12 @@ test('a fault names the text that is wrong, in words of this command', async () 
     [{ wifi: '' }, [/^wifi: "": expected the name of a network, without control characters$/]],
     [{ wifi: 'a\u001b[2J' }, [/^wifi: "a\\u001b\[2J": expected the name of a network/]],
     [{ labels: ['a b=c'] }, [/^labels: "a b=c": name part must consist of/]],
+    [{ labels: ['kubernetes.io/hostname=x'] }, [/^labels: "kubernetes\.io\/hostname=x": .*by the hub alone/]],
+    [
+      { labels: ['fleet.covey.dev/site=x'] },
+      [/^labels: "fleet\.covey\.dev\/site=x": the site has an option/],
+    ],
+    [{ labels: ['my.kubernetes.io.example/a=x'] }, []],
     [{ labels: ['room=x y'] }, [/^labels: "room=x y": a valid label must/]],
     [{ address: '10.0.0.2/24', gateway: 'x' }, [/^gateway: "x": expected an IPv4 address/]],
     [
