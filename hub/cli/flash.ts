@@ -6,11 +6,12 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { BuildError } from '#firmware-profiles/build/build-error.js';
 import { CardError } from '#firmware-profiles/card-error.js';
-import { checkTarget } from '#firmware-profiles/flash/open-target.js';
+import { type CheckedTarget, checkTarget } from '#firmware-profiles/flash/open-target.js';
 import { ProgressLine } from '#firmware-profiles/flash/progress-line.js';
 import { WorkDirectory } from '#firmware-profiles/flash/work-directory.js';
 import type { noProgress } from '#firmware-profiles/lib/progress.js';
 import { defaultCache } from '#firmware-profiles/payload/build-payload.js';
+import type { PlanInput } from '#firmware-profiles/plan.js';
 import { type FirmwareProfile, ProfileError } from '#firmware-profiles/profile.js';
 import { ApiError } from '#protocol/meta/status.js';
 import { systemClock } from '../lib/system-clock.js';
@@ -58,6 +59,21 @@ interface Planned {
   readonly to: string;
 }
 
+/** What is kept of cards on this machine. */
+interface Records {
+  readonly directory: string;
+  readonly claims: KeptClaims;
+  /** Of a batch only. */
+  readonly state: BatchState | undefined;
+}
+
+/** What all cards of a run are made with. */
+interface Workshop extends Records {
+  readonly stock: Stock;
+  readonly work: WorkDirectory;
+  readonly preload: PlanInput['preload'];
+}
+
 class FlashRun {
   readonly #request: FlashRequest;
   readonly #output: Output;
@@ -71,10 +87,8 @@ class FlashRun {
 
   async run(): Promise<number> {
     const request = this.#request;
-    const say = (line: string) => this.#output.err(`${line}\n`);
-    const hub = await openHub(request.dataDir, request.hub, (text) => say(`warning: ${text}`));
-    const orders = await this.#orders(hub);
-    const planned = orders.map((order) => ({
+    const hub = await openHub(request.dataDir, request.hub, (text) => this.#say(`warning: ${text}`));
+    const planned = (await this.#orders(hub)).map((order) => ({
       order,
       to: request.to.replaceAll('{name}', order.settings.name),
     }));
@@ -82,26 +96,19 @@ class FlashRun {
     const batch = request.batch === undefined ? undefined : BatchState.pathFor(request.to);
     await using _batch = batch === undefined ? undefined : await lockTarget(directory, batch);
     const state = batch === undefined ? undefined : await this.#batchState(batch);
-    const claims = new KeptClaims({
-      directory,
-      tokens: hub.tokens,
-      lifetimeMs: request.claimLifetimeMs,
-      clock: systemClock,
-    });
-    const open = state === undefined ? planned : await this.#unfinished(planned, state, claims);
+    const { tokens } = hub;
+    const { claimLifetimeMs: lifetimeMs } = request;
+    const claims = new KeptClaims({ directory, tokens, lifetimeMs, clock: systemClock });
+    const records: Records = { directory, claims, state };
+    const open = await this.#unfinished(planned, records);
     if (open.length === 0) {
-      say(`all ${planned.length} cards are finished`);
+      this.#say(`all ${planned.length} cards are finished`);
       return 0;
     }
-    const { size, consent } = request;
-    const sources = [request.image, request.payload, request.batch].filter((file) => file !== undefined);
-    const check = async ({ order: { settings }, to }: Planned) => {
-      const mayBeFinished = (await claims.kept(settings.name, resolve(to), settings.hub.url)) !== undefined;
-      return checkTarget({ path: to, size, consent, sources, mayBeFinished });
-    };
-    for (const card of open) await check(card);
+    for (const card of open) await this.#check(card, records);
     // What a payload is made of; said before minutes go into an image.
     if (request.payload === undefined) bundledAgent();
+    const say = (line: string) => this.#say(line);
     const preload = await fetchPreloads(request.preload, {
       cache: defaultCache(),
       credentials: hub.credentials,
@@ -111,39 +118,48 @@ class FlashRun {
     });
     await using work = await WorkDirectory.create(request.work);
     const stock = new Stock({ request, work, progress: this.#progress(), say, signal: this.#signal });
-    const make = async (card: Planned): Promise<void> => {
-      const { order, to } = card;
-      await using _target = await lockTarget(directory, to);
-      // Again: what was there when all were checked may be another card by now.
-      const target = await check(card);
-      const prefix = request.jobs > 1 ? `${order.settings.name}: ` : '';
-      const made = await makeCard({
-        order,
-        target,
-        stock,
-        claims,
-        preload,
-        work,
-        progress: this.#progress(prefix),
-        record: async ({ sha256, bytes }) =>
-          state?.finish(order.settings.name, {
-            to: resolve(to),
-            order: this.#digestOf(order),
-            sha256,
-            bytes,
-            finished: new Date(systemClock.now()).toISOString(),
-          }),
-        say: (line) => say(`${prefix}${line}`),
-        signal: this.#signal,
-      });
-      this.#output.out(summary(order, to, made));
-    };
-    return await (state === undefined ? this.#makeOne(open, make) : this.#makeAll(open, make));
-  }
-
-  async #makeOne(open: readonly Planned[], make: (card: Planned) => Promise<void>): Promise<number> {
+    const make = (card: Planned) => this.#make(card, { ...records, preload, work, stock });
+    if (state !== undefined) return await this.#makeAll(open, make);
     for (const card of open) await make(card);
     return 0;
+  }
+
+  #say(line: string): void {
+    this.#output.err(`${line}\n`);
+  }
+
+  /** Rejects with a CardError when the target may not be written to. */
+  async #check({ order: { settings }, to }: Planned, { claims }: Records): Promise<CheckedTarget> {
+    const { image, payload, batch, size, consent } = this.#request;
+    const sources = [image, payload, batch].filter((file) => file !== undefined);
+    const mayBeFinished = (await claims.kept(settings.name, resolve(to), settings.hub.url)) !== undefined;
+    return checkTarget({ path: to, size, consent, sources, mayBeFinished });
+  }
+
+  async #make(card: Planned, workshop: Workshop): Promise<void> {
+    const { directory, state, ...parts } = workshop;
+    const { order, to } = card;
+    await using _target = await lockTarget(directory, to);
+    // Again: what was there when all were checked may be another card by now.
+    const target = await this.#check(card, workshop);
+    const prefix = this.#request.jobs > 1 ? `${order.settings.name}: ` : '';
+    const made = await makeCard({
+      ...parts,
+      order,
+      target,
+      progress: this.#progress(prefix),
+      record: async ({ sha256, bytes }) =>
+        state?.finish(order.settings.name, {
+          to: resolve(to),
+          order: this.#digestOf(order),
+          sha256,
+          bytes,
+          finished: new Date(systemClock.now()).toISOString(),
+        }),
+      say: (line) => this.#say(`${prefix}${line}`),
+      signal: this.#signal,
+    });
+    this.#output.out(summary(order, to, made));
   }
 
   /** A card that cannot be made does not stop the others; what failed is told at the end. */
@@ -166,7 +182,7 @@ class FlashRun {
     await Promise.all(Array.from({ length: this.#request.jobs }, worker));
     if (this.#signal.aborted)
       throw new CommandError('stopped; run the same command again to make the cards that are left');
-    for (const failure of failures) this.#output.err(`${failure}\n`);
+    for (const failure of failures) this.#say(failure);
     if (failures.length === 0) return 0;
     throw new CommandError(
       `${failures.length} of ${open.length} cards were not made; run the same command again to make them`,
@@ -212,11 +228,9 @@ class FlashRun {
     return BatchState.open(path);
   }
 
-  async #unfinished(
-    planned: readonly Planned[],
-    state: BatchState,
-    claims: KeptClaims,
-  ): Promise<readonly Planned[]> {
+  /** Of a batch those that are not on record as finished. */
+  async #unfinished(planned: readonly Planned[], { state, claims }: Records): Promise<readonly Planned[]> {
+    if (state === undefined) return planned;
     const open: Planned[] = [];
     for (const card of planned) {
       const { order, to } = card;
@@ -225,7 +239,7 @@ class FlashRun {
         open.push(card);
         continue;
       }
-      this.#output.err(`${order.settings.name}: ${to} is finished\n`);
+      this.#say(`${order.settings.name}: ${to} is finished`);
       await claims.forget(order.settings, resolve(to), order.settings.hub.url);
     }
     for (const { to } of open) await mkdir(dirname(to), { recursive: true });
