@@ -105,12 +105,12 @@ export function updateTests(device: () => DeviceView): void {
     // In the middle of the archive, which no speed gets it past.
     const held = lab.gate.holdAfter(HALF_AN_ARCHIVE);
     await publish(device(), '0.4.0', 'waits');
-    await held;
     await eventually(
       'it says that it downloads',
       SLOW_MS,
       async () => (await update())?.state === 'Downloading',
     );
+    await held;
     const archive = '/var/lib/covey/update/archive-*';
     await device().guest.output(`until [ -s "$(echo ${archive})" ]; do sleep 0.1; done`, SLOW_MS);
     await device().guest.powerCut();
