@@ -10,11 +10,14 @@ import {
 } from '#protocol/fleet/v1alpha1/device.js';
 import { FLEET_ANNOTATION, FLEET_API_VERSION } from '#protocol/fleet/v1alpha1/well-known.js';
 import { PATCH_CONTENT_TYPE } from '#protocol/meta/patch-type.js';
+import { NODES } from '../cache/resources.js';
+import { orNotFound } from '../client/or-not-found.js';
 import { UsageError } from '../lib/arguments.js';
 import type { Credentials } from '../lib/https-client.js';
 import { type Command, CommandError } from './command.js';
 import { callApi, readCredentials } from './credentials.js';
 import { dataDirectory, dataOption } from './data-option.js';
+import { createRemoteClient } from './remote-client.js';
 import { textTable } from './text-table.js';
 
 const DEVICES = `/apis/${FLEET_API_VERSION}/devices`;
@@ -97,9 +100,10 @@ async function revoke(credentials: Credentials, name: string): Promise<string> {
   return `device ${name} revoked`;
 }
 
+/** A device that never came up has no node; nor has one whose removal was cut off. */
 async function remove(credentials: Credentials, name: string): Promise<string> {
   await patchSpec(credentials, name, { revoked: true });
-  await callApi(credentials, { method: 'DELETE', path: `/api/v1/nodes/${encodeURIComponent(name)}` });
+  await orNotFound(createRemoteClient(credentials).resource(NODES).delete(name));
   await callApi(credentials, { method: 'DELETE', path: pathOf(name) });
   return `device ${name} removed`;
 }
