@@ -265,6 +265,6 @@ class FlashRun {
 }
 
 function summary({ settings }: CardOrder, to: string, { bytes, sha256, claim }: MadeCard): string {
-  const until = new Date(claim.expires).toISOString().slice(0, 10);
+  const until = `${new Date(claim.expires).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
   return `${settings.name}: ${to} is finished: ${bytes} bytes written and verified, sha256 ${sha256}, claim ${claim.id} good until ${until}\n`;
 }

@@ -53,7 +53,9 @@ test('the claim on the card lets its device join the hub', { skip }, async () =>
   const labels = ['--label', 'room=kitchen', '--label', 'floor=1', '--site', 'home'];
   const { code, stdout, stderr } = await single('kitchen-1', ...labels);
   assert.equal(code, 0, stderr);
-  const [, digest, id] = /sha256 ([0-9a-f]{64}), claim ([a-z0-9]{6}) good until/.exec(stdout) ?? [];
+  const [, digest, id] =
+    /sha256 ([0-9a-f]{64}), claim ([a-z0-9]{6}) good until \d{4}-\d\d-\d\d \d\d:\d\d UTC\n$/.exec(stdout) ??
+    [];
   assert.equal(await sha256Of(path('kitchen-1.img')), digest);
   assert.equal((await tokens()).get('kitchen-1'), id);
   const card = JSON.parse(onCard('kitchen-1.img', 'covey/card.json'));
