@@ -5,6 +5,7 @@
 import { open, readdir, readFile } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { editDistance } from './lib/edit-distance.js';
 import { fileTrouble } from './lib/file-trouble.js';
 import { decodeProfile, type FirmwareProfile, marked, ProfileError } from './profile.js';
 
@@ -13,6 +14,8 @@ const SHIPPED = fileURLToPath(new URL('../../firmware-profiles/profiles/', impor
 const EXTENSIONS = ['.yaml', '.yml', '.json'];
 /** A profile is a few KiB; a file beyond this is something else. */
 const MAX_BYTES = 256 * 1024;
+/** A name with more wrong letters is another name. */
+const MAX_TYPOS = 2;
 
 /** The shipped profiles, or those of another directory, in order of their names. */
 export async function loadProfiles(directory = SHIPPED): Promise<readonly FirmwareProfile[]> {
@@ -42,9 +45,12 @@ export async function readProfileFile(path: string): Promise<FirmwareProfile> {
 /** The error for a name that no profile has, with the names that are near and all that there are. */
 export function unknownProfile(name: string, known: readonly FirmwareProfile[]): ProfileError {
   const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
-  const near = known.filter(({ metadata, spec }) =>
-    [metadata.name, spec.title].some((text) => plain(name) !== '' && plain(text).includes(plain(name))),
-  );
+  const typos = ({ metadata, spec }: FirmwareProfile) => {
+    const isPart = [metadata.name, spec.title].some((text) => plain(text).includes(plain(name)));
+    return isPart ? 0 : editDistance(plain(metadata.name), plain(name));
+  };
+  const fewest = plain(name) === '' ? Number.POSITIVE_INFINITY : Math.min(...known.map(typos));
+  const near = fewest > MAX_TYPOS ? [] : known.filter((profile) => typos(profile) === fewest);
   const names = (profiles: readonly FirmwareProfile[]) =>
     profiles.map(({ metadata }) => metadata.name).join(', ');
   const hint = near.length === 0 ? '' : `; did you mean ${names(near)}?`;

@@ -49,6 +49,8 @@ test('an unknown name, a wrong file and wrong usage are one line each', async (t
     1,
     /no firmware profile "pi-4"; did you mean raspberry-pi-4\? \(known: generic-arm64, /,
   );
+  const typo = /no firmware profile "raspbery-pi-4"; did you mean raspberry-pi-4\? \(known: /;
+  await fails(['show', 'raspbery-pi-4'], 1, typo);
   await fails(['show', 'toaster'], 1, /no firmware profile "toaster" \(known: /);
   const file = join(directory, 'my.yaml');
   await fails(['show', '--file', file], 1, /my\.yaml: there is no such file/);
