@@ -15,7 +15,6 @@ import {
   INCONSISTENT,
   parseContinue,
 } from './continue-token.js';
-import { objectOf } from './encode.js';
 import { prefixOf } from './keys.js';
 import type { RequestScope, StorageList, StorageListOptions } from './resource-storage.js';
 import { parseResourceVersion, reachRevision } from './revisions.js';
@@ -82,7 +81,7 @@ async function listPage(
       const entry = page.entries[index];
       if (entry === undefined) break;
       after = entry.key;
-      if (selection.everything || selection.matches(objectOf(entry.value))) items.push(entry.value);
+      if (selection.everything || selection.matches(entry.value)) items.push(entry.value);
     }
     const rest = page.entries.length - index + page.remaining;
     if (rest === 0 || items.length >= most) {

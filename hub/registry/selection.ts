@@ -13,7 +13,9 @@ import {
 import { matchesSelector, parseSelector, type Selector } from '#protocol/meta/label-selector.js';
 import type { KubernetesObject } from '#protocol/meta/object-meta.js';
 import { ApiError } from '#protocol/meta/status.js';
-import type { StoreEvent } from '../store/store.js';
+import { KeptBytes } from '../store/kept-bytes.js';
+import type { StoredValue, StoreEvent } from '../store/store.js';
+import { objectOf } from './encode.js';
 import { prefixOf } from './keys.js';
 import type { StorageWatchEvent } from './resource-storage.js';
 
@@ -25,7 +27,8 @@ export interface CompiledSelection {
   /** The one name or namespace that the fields demand, if they do. */
   readonly name: string | undefined;
   readonly namespace: string | undefined;
-  matches(object: Readonly<KubernetesObject>): boolean;
+  /** Whether the value's object is selected. */
+  matches(value: StoredValue): boolean;
   /** Wire events already made for a batch or an event of the store; they live as long as their keys. */
   readonly batches: WeakMap<readonly StoreEvent[], readonly StorageWatchEvent[]>;
   readonly events: WeakMap<StoreEvent, StorageWatchEvent | 'outside'>;
@@ -60,17 +63,26 @@ function compile(kind: KindInfo, labelSelector: string, fieldSelector: string): 
   const fields = parse(() => parseFieldSelector(fieldSelector));
   const unsupported = unsupportedField(fields, kind.selectableFields);
   if (unsupported !== undefined) throw ApiError.badRequest(`field label not supported: ${unsupported}`);
+  const matches = matcher(labels, fields);
+  const texts = demandedTexts(fields);
   return {
     everything: labels.length === 0 && fields.length === 0,
     name: requiredFieldValue(fields, 'metadata.name'),
     namespace: requiredFieldValue(fields, 'metadata.namespace'),
-    matches: matcher(labels, fields),
+    matches: (value) => (!(value instanceof KeptBytes) || value.holds(texts)) && matches(objectOf(value)),
     batches: new WeakMap(),
     events: new WeakMap(),
   };
 }
 
-function matcher(labels: Selector, fields: FieldSelector): CompiledSelection['matches'] {
+/** What stands in the JSON of every object that the fields select, where these are strings, as an Event's all are. */
+function demandedTexts(fields: FieldSelector): readonly Buffer[] {
+  return fields
+    .filter(({ operator, value }) => operator === '=' && value !== '')
+    .map(({ value }) => Buffer.from(JSON.stringify(value)));
+}
+
+function matcher(labels: Selector, fields: FieldSelector): (object: Readonly<KubernetesObject>) => boolean {
   if (fields.length === 0) return ({ metadata }) => matchesSelector(labels, metadata.labels);
   const fieldsMatch = fieldMatcher(fields);
   if (labels.length === 0) return fieldsMatch;

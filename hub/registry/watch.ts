@@ -183,8 +183,8 @@ function plainEvent({ type, value }: StoreEvent): StorageWatchEvent {
 /** The event as seen through a selection: what counts is whether the object was inside and is inside now. */
 function selectedEvent(event: StoreEvent, selection: CompiledSelection): StorageWatchEvent | undefined {
   const { previous, value, revision } = event;
-  const was = previous !== undefined && selection.matches(objectOf(previous));
-  const is = event.type !== 'deleted' && selection.matches(objectOf(value));
+  const was = previous !== undefined && selection.matches(previous);
+  const is = event.type !== 'deleted' && selection.matches(value);
   if (is) return { type: was ? 'MODIFIED' : 'ADDED', value };
   if (!was) return undefined;
   if (event.type === 'deleted') return { type: 'DELETED', value };

@@ -7,6 +7,7 @@ import { type Logger, silentLogger } from '#protocol/lib/logger.js';
 import { type BackupSummary, writeBackup } from './backup.js';
 import { type CompactionPolicy, DEFAULT_COMPACTION } from './compaction.js';
 import { damaged } from './errors.js';
+import { ByteKeeper } from './kept-bytes.js';
 import { LAYOUT_VERSION, META_LAYOUT } from './keys.js';
 import { type Database, diskError, openDatabase } from './level-database.js';
 import { LevelJournal } from './level-journal.js';
@@ -77,6 +78,7 @@ export async function openLevelStore(options: LevelStoreOptions): Promise<LevelS
       logger,
       random,
       tombstone: options.tombstone ?? stampResourceVersion,
+      decode,
       historyBytes: options.historyBytes ?? DEFAULT_HISTORY_BYTES,
       compaction: compaction === 'off' ? undefined : compaction,
     },
@@ -152,6 +154,7 @@ async function recover(directory: StoreDirectory, database: Database, toEntry: T
 }
 
 function entryReader(decode: Decode, sealing: Sealing | undefined): ToEntry {
+  const keeper = new ByteKeeper(decode);
   return (record) => {
     const { key, revision, createRevision, expiresAt, sealed } = record;
     if (sealed && sealing === undefined) {
@@ -160,6 +163,9 @@ function entryReader(decode: Decode, sealing: Sealing | undefined): ToEntry {
       });
     }
     const bytes = sealed && sealing !== undefined ? sealing.open(key, revision, record.bytes) : record.bytes;
-    return { key, value: { bytes, object: decode(bytes) }, createRevision, modRevision: revision, expiresAt };
+    // Decoded in any case: what cannot be is damage, and is told when the store opens.
+    const decoded = { bytes, object: decode(bytes) };
+    const value = expiresAt === 0 ? decoded : keeper.keep(decoded);
+    return { key, value, createRevision, modRevision: revision, expiresAt };
   };
 }

@@ -8,7 +8,7 @@ import type { CompactionPolicy } from './compaction.js';
 import type { Journal } from './journal.js';
 import type { Store } from './store.js';
 import { StoreCore } from './store-core.js';
-import { type MakeTombstone, stampResourceVersion } from './values.js';
+import { decodeJson, type MakeTombstone, stampResourceVersion } from './values.js';
 
 export interface MemoryStoreOptions {
   readonly clock: Clock;
@@ -27,6 +27,7 @@ export function createMemoryStore(options: MemoryStoreOptions): Store {
     logger: options.logger ?? silentLogger,
     random: () => 0.5,
     tombstone: options.tombstone ?? stampResourceVersion,
+    decode: decodeJson,
     historyBytes: Number.POSITIVE_INFINITY,
     compaction: options.compaction,
   });

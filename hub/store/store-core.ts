@@ -9,6 +9,7 @@ import { type CompactionPolicy, Compactor } from './compaction.js';
 import { closed } from './errors.js';
 import { Expiry } from './expiry.js';
 import type { Journal } from './journal.js';
+import { ByteKeeper } from './kept-bytes.js';
 import type {
   Encode,
   Entry,
@@ -19,7 +20,7 @@ import type {
   WatchBatch,
   WatchOptions,
 } from './store.js';
-import type { MakeTombstone } from './values.js';
+import type { Decode, MakeTombstone } from './values.js';
 import { WritePipeline } from './write-pipeline.js';
 
 export interface StoreCoreOptions {
@@ -29,6 +30,7 @@ export interface StoreCoreOptions {
   readonly logger: Logger;
   readonly random: () => number;
   readonly tombstone: MakeTombstone;
+  readonly decode: Decode;
   /** Estimated bytes of history kept in memory. */
   readonly historyBytes: number;
   /** undefined: history is compacted only when somebody asks. */
@@ -64,6 +66,7 @@ export class StoreCore implements Store {
       random,
       expire: (key, created) => this.#expire(key, created),
     });
+    const keeper = new ByteKeeper(options.decode);
     this.#pipeline = new WritePipeline(
       this.state,
       (changes) => journal.append(changes),
@@ -71,6 +74,7 @@ export class StoreCore implements Store {
         this.#expiry.observe(changes);
         this.#compactor?.observe();
       },
+      (value) => keeper.keep(value),
     );
     for (const entry of options.recovered.entries) this.#expiry.add(entry);
     this.#compactor =

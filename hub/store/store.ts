@@ -13,7 +13,8 @@
 
 /**
  * What is kept under a key: the object, frozen, and its JSON bytes, made once. Readers share both; the
- * bytes are what goes over the wire.
+ * bytes are what goes over the wire. Of keys that expire only the bytes are kept, and each look at `object`
+ * decodes them anew (kept-bytes.ts).
  */
 export interface StoredValue {
   readonly bytes: Uint8Array;

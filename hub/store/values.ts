@@ -29,8 +29,9 @@ export function decodeJson(bytes: Uint8Array): Readonly<Record<string, unknown>>
 
 /** The default `MakeTombstone`: the last object with `metadata.resourceVersion` set to the revision. */
 export function stampResourceVersion(last: StoredValue, revision: number): StoredValue {
-  const metadata = last.object['metadata'];
+  const before = last.object;
+  const metadata = before['metadata'];
   if (typeof metadata !== 'object' || metadata === null) return last;
-  const object = { ...last.object, metadata: { ...metadata, resourceVersion: String(revision) } };
+  const object = { ...before, metadata: { ...metadata, resourceVersion: String(revision) } };
   return { object: deepFreeze(object), bytes: Buffer.from(JSON.stringify(object)) };
 }

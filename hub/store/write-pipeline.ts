@@ -17,7 +17,7 @@
  */
 import { type Change, makeChange, type StoredEntry } from './change.js';
 import { closed, conflict, keyExists, notFound } from './errors.js';
-import type { Encode, Entry } from './store.js';
+import type { Encode, Entry, StoredValue } from './store.js';
 
 export interface Committed {
   readonly revision: number;
@@ -37,6 +37,8 @@ export type Intent =
 
 interface Pending {
   readonly change: Change;
+  /** For the writer, who gets the value as it was encoded. */
+  readonly answer: Entry;
   readonly resolve: (entry: Entry) => void;
   readonly reject: (error: unknown) => void;
   /** Settles with the write and never rejects; made when somebody waits. */
@@ -53,6 +55,7 @@ export class WritePipeline {
   readonly #committed: Committed;
   readonly #append: (changes: readonly Change[]) => Promise<void>;
   readonly #observe: (changes: readonly Change[]) => void;
+  readonly #keep: (value: StoredValue) => StoredValue;
   /** Newest write under way of each key. */
   readonly #heads = new Map<string, Pending>();
   /** Accepted writes in revision order; a first part of them is being written. */
@@ -62,15 +65,20 @@ export class WritePipeline {
   #nextRevision: number;
   #closed = false;
 
-  /** `append` makes changes durable or rejects; `committed` is told first, then `observe`, then the writers. */
+  /**
+   * `append` makes changes durable or rejects; `committed` is told first, then `observe`, then the writers.
+   * `keep` makes what is kept of the value of a key that expires.
+   */
   constructor(
     committed: Committed,
     append: (changes: readonly Change[]) => Promise<void>,
     observe: (changes: readonly Change[]) => void,
+    keep: (value: StoredValue) => StoredValue = (value) => value,
   ) {
     this.#committed = committed;
     this.#append = append;
     this.#observe = observe;
+    this.#keep = keep;
     this.#nextRevision = committed.revision + 1;
   }
 
@@ -122,15 +130,17 @@ export class WritePipeline {
       const revision = this.#nextRevision;
       // Throws into the promise when the encoder throws; nothing is accepted then.
       const value = intent.encode(revision);
-      const entry: StoredEntry = {
+      const expiresAt = intent.type === 'created' ? intent.expiresAt : (before?.expiresAt ?? 0);
+      const answer: StoredEntry = {
         key: intent.key,
         value,
         createRevision: before?.createRevision ?? revision,
         modRevision: revision,
-        expiresAt: intent.type === 'created' ? intent.expiresAt : (before?.expiresAt ?? 0),
+        expiresAt,
       };
+      const entry = expiresAt === 0 ? answer : { ...answer, value: this.#keep(value) };
       const change = makeChange(intent.type, entry, before);
-      const pending: Pending = { change, resolve, reject, settled: undefined };
+      const pending: Pending = { change, answer, resolve, reject, settled: undefined };
       this.#nextRevision = revision + 1;
       this.#heads.set(intent.key, pending);
       this.#queue.push(pending);
@@ -160,7 +170,7 @@ export class WritePipeline {
       }
       this.#committed.apply(changes);
       this.#observe(changes);
-      for (const pending of batch) settle(pending, () => pending.resolve(pending.change.entry));
+      for (const pending of batch) settle(pending, () => pending.resolve(pending.answer));
     }
     this.#running = undefined;
   }
