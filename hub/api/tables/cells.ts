@@ -159,7 +159,10 @@ export function createDerivers(): ReadonlyMap<string, Deriver> {
       ),
       deviceLastHeard: deriver<Device>((device, now) => ageOf(device.status.lastHeardTime, now)),
       deviceFailoverClass: deriver<Device>((device) => orNone(device.spec.failoverClass)),
-      deviceLeaseEnds: deriver<Device>((device, now) => untilCell(device.status.leaseEndTime, now)),
+      // The status is a minute old at times, and beats renew the lease all the while.
+      deviceLeaseEnds: deriver<Device>(({ status }, now) =>
+        status.presence === 'Online' ? 'renewed' : untilCell(status.leaseEndTime, now),
+      ),
       deviceCertificateEnds: deriver<Device>((device, now) =>
         untilCell(device.status.certificateExpirationTime, now),
       ),

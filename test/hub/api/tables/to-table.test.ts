@@ -239,6 +239,12 @@ test('workloads, events and devices', () => {
   assert.equal(cells(build.event())['Object'], 'pod/web-0');
   assert.equal(cells(build.event())['Last Seen'], '5m');
   assert.equal(cells(build.device({ spec: { revoked: true } }))['Presence'], 'Online,Revoked');
+  const leaseEndTime = new Date(NOW - 1_000).toISOString();
+  assert.equal(cells(build.device({ status: { leaseEndTime } }))['Lease Ends'], 'renewed');
+  assert.equal(
+    cells(build.device({ status: { leaseEndTime, presence: 'Offline' } }))['Lease Ends'],
+    'expired',
+  );
   assert.equal(cells(build.configMap({ binaryData: { b: 'YQ==' } }))['Data'], 2);
   assert.equal(cells(build.roleBinding())['Role'], 'Role/reader');
 });
