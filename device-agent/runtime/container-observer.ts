@@ -187,7 +187,11 @@ export class ContainerObserver implements Disposable {
     pid: number,
   ): Promise<ContainerState> {
     const { oci, files, clock } = this.#options;
-    if ((await oci.state(record.id)) !== 'running') return { ...base, status: 'created', pid };
+    const runs = (await oci.state(record.id)) === 'running';
+    // A start that is under way notes its own time, and subscribers hear of it then.
+    if (!runs || this.#starting.has(record.id)) return { ...base, status: 'created', pid };
+    const marked = await this.#started(record.id);
+    if (marked !== undefined) return { ...base, startedAt: marked, status: 'running', pid };
     const startedAt = clock.now();
     await files.markStarted(record.id, startedAt);
     return { ...base, startedAt, status: 'running', pid };

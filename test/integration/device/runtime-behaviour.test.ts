@@ -6,7 +6,12 @@ import test from 'node:test';
 import { systemClock } from '#device-agent/lib/system-clock.js';
 import { createRuntime } from '#device-agent/runtime/create-runtime.js';
 import { findProgram } from '#device-agent/runtime/oci-runtime.js';
-import { type ContainerState, containerId, RuntimeError } from '#device-agent/runtime/runtime.js';
+import {
+  type ContainerState,
+  containerId,
+  type Runtime,
+  RuntimeError,
+} from '#device-agent/runtime/runtime.js';
 import { terminationOf } from '#device-agent/status/termination.js';
 import {
   containersMissing,
@@ -162,6 +167,34 @@ test('a custom seccomp profile of the device is applied', { skip }, async () => 
     securityContext: { seccompProfile: { type: 'Localhost', localhostProfile: 'no-mkdir.json' } },
   };
   assert.match(await output(fixture, 'mkdir /tmp/x || echo refused', { container }), /refused/);
+});
+
+test('a container has one time of its start, whoever looks while it is started', { skip }, async () => {
+  let now = systemClock.now();
+  // No two readings are the same.
+  const clock = { ...systemClock, now: () => ++now };
+  await using fixture = await runtimeFixture({ clock });
+  const times = new Set<number | undefined>();
+  for (let run = 0; run < 5; run += 1) {
+    const spec = fixture.spec(['sleep', '100000']);
+    const id = containerId(spec.key);
+    await fixture.runtime.createPodCgroup(spec.key.podUid, {});
+    await fixture.runtime.create(spec);
+    const timesOf = async (runtime: Runtime) => {
+      const state = (await runtime.list()).find((one) => one.id === id);
+      if (state?.status === 'running') times.add(state.startedAt);
+    };
+    let isStarted = false;
+    const starting = fixture.runtime.start(id).finally(() => {
+      isStarted = true;
+    });
+    while (!isStarted) await timesOf(fixture.runtime);
+    await starting;
+    await timesOf(fixture.runtime);
+    await using again = await createRuntime(fixture.options);
+    await timesOf(again);
+    assert.equal(times.size, run + 1, [...times].join());
+  }
 });
 
 test('a polite signal reaches the first process', { skip }, async () => {
