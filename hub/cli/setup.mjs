@@ -41,6 +41,7 @@ const TEST_PACKAGES = [
 /** What an arm64 device in an emulator needs. */
 const DEVICE_TEST_PACKAGES = [
   { package: 'qemu-system-arm', anyOf: ['qemu-system-aarch64'] },
+  { package: 'qemu-efi-aarch64', anyOf: ['/usr/share/qemu-efi-aarch64/QEMU_EFI.fd'] },
   { package: 'mtools', anyOf: ['mcopy'] },
   { package: 'zstd', anyOf: ['zstd'] },
   { package: 'e2fsprogs', anyOf: ['mke2fs'] },
@@ -84,7 +85,9 @@ function checkNode() {
   fail(`Node.js ${MINIMUM_NODE.join('.')} or newer is needed; this is ${process.versions.node}`);
 }
 
-function isExecutable(name) {
+/** A program in PATH, or a file by its path. */
+function isThere(name) {
+  const mode = name.startsWith('/') ? constants.R_OK : constants.X_OK;
   const places = name.startsWith('/')
     ? [name]
     : [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin'].map((directory) =>
@@ -92,7 +95,7 @@ function isExecutable(name) {
       );
   return places.some((path) => {
     try {
-      accessSync(path, constants.X_OK);
+      accessSync(path, mode);
       return true;
     } catch (error) {
       if (error.code === 'ENOENT' || error.code === 'EACCES' || error.code === 'ENOTDIR') return false;
@@ -119,10 +122,10 @@ function installNpmPackages() {
 /** Installs missing Debian packages as root; names the command otherwise. Never fatal: what lacks them says so. */
 function installDebianPackages(wanted) {
   if (process.platform !== 'linux') return;
-  const missing = wanted.filter(({ anyOf }) => !anyOf.some(isExecutable)).map((entry) => entry.package);
+  const missing = wanted.filter(({ anyOf }) => !anyOf.some(isThere)).map((entry) => entry.package);
   if (missing.length === 0) return;
   const isRoot = process.getuid?.() === 0;
-  if (!isRoot || !isExecutable('apt-get')) {
+  if (!isRoot || !isThere('apt-get')) {
     const why = isRoot ? 'apt-get is not here' : 'not root';
     say(
       `missing for real containers (${why}): run  apt-get install -y --no-install-recommends ${missing.join(' ')}`,

@@ -6,7 +6,7 @@
 import { after, before, describe } from 'node:test';
 import { cardTests, copyTests } from './card-tests.js';
 import { DeviceView } from './device-view.js';
-import { Lab, whyNoLab } from './lab.js';
+import { DEVICE, Lab, PRELOADED, whyNoLab } from './lab.js';
 import { limitTests } from './limit-tests.js';
 import { outageTests } from './outage-tests.js';
 import { updateTests } from './update-tests.js';
@@ -18,7 +18,11 @@ describe('an arm64 board with cgroup v2', { skip: (await whyNoLab()) ?? false },
   const view = () => device;
 
   before(async () => {
-    device = new DeviceView(await Lab.create());
+    const prepare = async (lab: Lab) => {
+      lab.flash(DEVICE, ['--label', 'room=lab', '--preload', PRELOADED]);
+      await lab.startSpare();
+    };
+    device = new DeviceView(await Lab.create({ prepare }));
   });
   after(() => device?.lab[Symbol.asyncDispose]());
 

@@ -24,9 +24,11 @@ export function seconds(ms: number): string {
 
 export class DeviceView {
   readonly lab: Lab;
+  readonly #device: string;
 
-  constructor(lab: Lab) {
+  constructor(lab: Lab, device = DEVICE) {
     this.lab = lab;
+    this.#device = device;
   }
 
   get kubectl(): Kubectl {
@@ -56,11 +58,11 @@ export class DeviceView {
 
   /** Control group of a pod, as the guest sees it. */
   async groupOf(name: string): Promise<string> {
-    return `/sys/fs/cgroup/covey/${DEVICE}/pod${(await this.pod(name)).metadata.uid}`;
+    return `/sys/fs/cgroup/covey/${this.#device}/pod${(await this.pod(name)).metadata.uid}`;
   }
 
   async nodeReady(): Promise<void> {
-    await this.kubectl.run(['wait', '--for=condition=Ready', `node/${DEVICE}`, '--timeout=240s'], {
+    await this.kubectl.run(['wait', '--for=condition=Ready', `node/${this.#device}`, '--timeout=240s'], {
       timeoutMs: 250_000,
     });
   }
@@ -72,7 +74,7 @@ export class DeviceView {
   /** Process ids of all containers with their start times, by which a restarted one is told from the same. */
   async containerProcesses(): Promise<readonly string[]> {
     const text = await this.guest.output(
-      `for group in /sys/fs/cgroup/covey/${DEVICE}/pod*/*/; do for pid in $(cat $group/cgroup.procs); do ` +
+      `for group in /sys/fs/cgroup/covey/${this.#device}/pod*/*/; do for pid in $(cat $group/cgroup.procs); do ` +
         'echo $group $pid $(cut -d " " -f 22 /proc/$pid/stat); done; done',
     );
     return text.split('\n').filter(Boolean).sort();

@@ -3,14 +3,22 @@
  * command line come out of the boot partition at every power-on, because first boot changes them.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { closeSync, openSync, readFileSync, readSync, rmSync, statSync } from 'node:fs';
+import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { programEnvironment } from '#firmware-profiles/lib/program.js';
 
 const SECTOR_BYTES = 512;
-const FAT_TYPES = [0x0b, 0x0c];
-const LINUX_TYPE = 0x83;
+/** In an MBR, and in a GPT. */
+const FAT_TYPES = ['b', 'c', 'C12A7328-F81F-11D2-BA4B-00A0C93EC93B'];
+const LINUX_TYPES = ['83', 'B921B045-1DF0-41C3-AF44-4C6F280D3FAE'];
 /** What Raspberry Pi firmware calls the board's serial line, and what it is on QEMU's `virt`. */
 const SERIAL = /console=serial0/g;
+
+interface PartitionTable {
+  readonly partitiontable: {
+    readonly partitions: readonly { readonly start: number; readonly type: string }[];
+  };
+}
 
 export interface BootFiles {
   readonly kernel: string;
@@ -62,7 +70,7 @@ export function copyDisk(from: string, to: string): void {
 
 /** Why cards cannot be made and started here; undefined when they can. */
 export function toolsMissing(): string | undefined {
-  const tools = ['qemu-system-aarch64', 'mcopy', 'zstd', 'debugfs', 'apt-get', 'skopeo'];
+  const tools = ['qemu-system-aarch64', 'sfdisk', 'mcopy', 'zstd', 'debugfs', 'apt-get', 'skopeo'];
   const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
   const missing = tools.filter((tool) => spawnSync('sh', ['-c', `command -v ${tool}`], { env }).status !== 0);
   return missing.length === 0 ? undefined : `needs ${missing.join(', ')}`;
@@ -73,21 +81,19 @@ function bootPartition(disk: string): string {
 }
 
 /** Offset in bytes of the first partition of one of the types. */
-function partition(image: string, types: readonly number[]): number {
-  const table = Buffer.alloc(SECTOR_BYTES);
-  const file = openSync(image, 'r');
-  try {
-    readSync(file, table, 0, SECTOR_BYTES, 0);
-  } finally {
-    closeSync(file);
-  }
-  for (let index = 0; index < 4; index += 1) {
-    const entry = table.subarray(446 + 16 * index, 462 + 16 * index);
-    if (types.includes(entry[4] ?? 0)) return entry.readUInt32LE(8) * SECTOR_BYTES;
-  }
-  throw new Error(`${image} has no partition of type ${types.map((type) => `0x${type.toString(16)}`)}`);
+function partition(image: string, types: readonly string[]): number {
+  // What it says of a card that was made larger and has not started yet is no news.
+  const json = execFileSync('sfdisk', ['--json', image], {
+    encoding: 'utf8',
+    env: programEnvironment(),
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const { partitiontable } = JSON.parse(json) as PartitionTable;
+  const found = partitiontable.partitions.find(({ type }) => types.includes(type));
+  if (found === undefined) throw new Error(`${image} has no partition of type ${types.join(' or ')}`);
+  return found.start * SECTOR_BYTES;
 }
 
 function rootOf(disk: string): string {
-  return `${disk}?offset=${partition(disk, [LINUX_TYPE])}`;
+  return `${disk}?offset=${partition(disk, LINUX_TYPES)}`;
 }

@@ -1,5 +1,5 @@
 /**
- * An arm64 machine in QEMU that boots a card as a board's firmware does, driven over its serial console. Cutting
+ * An arm64 machine in QEMU that boots a card as a board's firmware does, or by UEFI, driven over its serial console. Cutting
  * its power is killing QEMU: what the guest had not written to its disk is lost. A restart of the guest ends QEMU,
  * which would not read the card's command line again; whoever drives it switches it on once more.
  */
@@ -20,6 +20,8 @@ export interface GuestOptions {
   readonly deviceTree?: string;
   /** Plugged in when it is switched on. */
   readonly adapters?: readonly UsbAdapter[];
+  /** A virtual machine whose UEFI firmware starts the card's own boot loader, as any generic machine does. */
+  readonly uefi?: boolean;
   /** What its clock says when it is switched on (default: the time). */
   readonly clock?: string;
   /** Everything that the console says is appended here. */
@@ -43,7 +45,12 @@ export interface CommandResult {
   readonly output: string;
 }
 
+/** Firmware for QEMU's `virt`, of Debian's qemu-efi-aarch64. */
+export const UEFI = '/usr/share/qemu-efi-aarch64/QEMU_EFI.fd';
+
 const BOOT_LIMIT_MS = 240_000;
+/** Silence after which Enter is pressed. */
+const PROMPT_MS = 10_000;
 const COMMAND_LIMIT_MS = 60_000;
 
 export class Guest implements AsyncDisposable {
@@ -80,11 +87,27 @@ export class Guest implements AsyncDisposable {
     const console = this.#console;
     // What the system still has to say may come after a prompt, on its line.
     await console.waitFor(/ login: /, BOOT_LIMIT_MS);
-    console.forget();
+    await this.#prompt(/login: $/);
     console.write('root\n');
-    await console.waitFor(/[#$] /, BOOT_LIMIT_MS);
-    console.write("exec env PS1= PS2= sh\nstty -echo cols 1000; dmesg -n 1; echo '@@'ready\n");
+    await this.#prompt(/[#$] $/);
+    console.write(
+      "exec env PS1= PS2= SYSTEMD_PAGER=cat sh\nstty -echo cols 1000; dmesg -n 1; echo '@@'ready\n",
+    );
     await console.waitFor(/@@ready\r?\n/, BOOT_LIMIT_MS);
+  }
+
+  /** Waits for a prompt at the end; services that write to the console meanwhile hide it until Enter brings it anew. */
+  async #prompt(pattern: RegExp): Promise<void> {
+    const deadline = performance.now() + BOOT_LIMIT_MS;
+    for (;;) {
+      try {
+        await this.#console.waitFor(pattern, PROMPT_MS);
+        return;
+      } catch (error) {
+        if (this.#console.hasEnded || performance.now() > deadline) throw error;
+        this.#console.write('\n');
+      }
+    }
   }
 
   /** Runs a shell command on the console; standard error is part of the output. One command at a time. */
@@ -148,14 +171,19 @@ export class Guest implements AsyncDisposable {
 }
 
 function qemuArguments(options: GuestOptions): string[] {
-  const { disk, deviceTree, clock } = options;
-  const { kernel, initrd, commandLine } = bootFiles(disk, dirname(disk));
+  const { disk, deviceTree, uefi = false, clock } = options;
   return [
     ...(deviceTree === undefined ? virtualMachine(options) : raspberryPi(disk, deviceTree)),
     ...['-accel', 'tcg,thread=multi', '-no-reboot', '-display', 'none'],
-    ...['-kernel', kernel, '-initrd', initrd, '-append', commandLine],
+    ...(uefi ? ['-bios', UEFI] : kernelOf(disk)),
     ...(clock === undefined ? [] : ['-rtc', `base=${clock}`]),
   ];
+}
+
+/** What a Raspberry Pi's firmware does before the kernel runs. */
+function kernelOf(disk: string): string[] {
+  const { kernel, initrd, commandLine } = bootFiles(disk, dirname(disk));
+  return ['-kernel', kernel, '-initrd', initrd, '-append', commandLine];
 }
 
 const CONSOLE = ['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'];

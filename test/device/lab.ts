@@ -1,6 +1,7 @@
 /**
- * One hub on this machine, arm64 boards in QEMU with cards that `covey flash` made, and one hollow device to fail over
- * to, all in a temporary directory. The guests reach the hub's loopback address as 10.0.2.2, its HTTPS through a gate.
+ * One hub on this machine, arm64 boards in QEMU with cards that `covey flash` made, and, where it is asked for, one
+ * hollow device to fail over to, all in a temporary directory. The guests reach the hub's loopback address as 10.0.2.2,
+ * its HTTPS through a gate.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -25,10 +26,9 @@ export const DEVICE = 'arm-1';
 export const SPARE = 'hollow-1';
 const HOST_FROM_GUEST = '10.0.2.2';
 const HUB_LIMIT_MS = 60_000;
-const FIRST_BOOT_LIMIT_MS = 420_000;
+const FIRST_BOOT_LIMIT_MS = 900_000;
 /** More than the base image has, as on every card. */
 const CARD_SIZE = '3G';
-const PROFILE = 'qemu-virt-arm64';
 /** The image that the card brings. */
 export const PRELOADED = `${HUB_REGISTRY_HOST}/brought:1`;
 
@@ -40,6 +40,19 @@ export async function whyNoLab(): Promise<string | undefined> {
     (findKubectls().size === 0 ? 'needs kubectl in PATH' : undefined)
   );
 }
+
+/** A kind of board: what its cards are made of, and how it starts them. */
+export interface Board {
+  /** Firmware profile of its cards. */
+  readonly profile: string;
+  /** Path of the base image; one that is built may go into the directory. */
+  readonly image: (directory: string) => Promise<string>;
+  readonly memoryMiB: number;
+  /** Starts the boot loader on the card by UEFI, instead of what a Raspberry Pi's firmware would load. */
+  readonly uefi?: boolean;
+}
+
+const VIRT: Board = { profile: 'qemu-virt-arm64', image: baseImage, memoryMiB: 512 };
 
 export interface PowerOptions {
   /** Device whose card is in the board. */
@@ -56,28 +69,41 @@ export class Lab implements AsyncDisposable {
   readonly kubectl: Kubectl;
   /** Before the hub's HTTPS, which brings the boards images and releases. */
   readonly gate: Gate;
+  readonly #board: Board;
   readonly #ports: { readonly api: number; readonly mqtt: number };
   readonly #children = new Map<'hub' | 'spare', ChildProcess>();
+  #image = '';
   #guest: Guest | undefined;
 
-  private constructor(directory: string, ports: { readonly api: number; readonly mqtt: number }, gate: Gate) {
+  private constructor(
+    board: Board,
+    directory: string,
+    ports: { readonly api: number; readonly mqtt: number },
+    gate: Gate,
+  ) {
+    this.#board = board;
     this.directory = directory;
     this.gate = gate;
     this.#ports = ports;
     this.kubectl = new Kubectl(findKubectls().get('') ?? 'kubectl', join(directory, 'hub/kubeconfig'));
   }
 
-  /** Hub and hollow device run, the image is in the hub's registry, the device's card is flashed. */
-  static async create(): Promise<Lab> {
+  /** The hub runs, and the image of pods is in its registry. What `prepare` does is undone if it fails. */
+  static async create({
+    board = VIRT,
+    prepare,
+  }: {
+    readonly board?: Board;
+    readonly prepare: (lab: Lab) => Promise<void>;
+  }): Promise<Lab> {
     const directory = mkdtempSync(join(tmpdir(), 'covey-device-'));
     const api = await freePort();
-    const lab = new Lab(directory, { api, mqtt: await freePort() }, await Gate.before(api));
+    const lab = new Lab(board, directory, { api, mqtt: await freePort() }, await Gate.before(api));
     try {
       await lab.startHub();
-      const base = await baseImage(directory);
-      await lab.#pushImages(base);
-      lab.flash(DEVICE, base);
-      await lab.#startSpare();
+      lab.#image = await board.image(directory);
+      await lab.#pushImages();
+      await prepare(lab);
     } catch (error) {
       const logs = lab.logs();
       await lab[Symbol.asyncDispose]();
@@ -96,15 +122,15 @@ export class Lab implements AsyncDisposable {
     return this.#path(`${device}/card.img`);
   }
 
-  /** Makes the card of a device as a person does. */
-  flash(device: string, image: string): void {
+  /** Makes the card of a device as a person does, who adds these options. */
+  flash(device: string, options: readonly string[]): void {
     mkdirSync(this.#path(device), { recursive: true });
     const hub = `https://${HOST_FROM_GUEST}:${this.gate.port}`;
     const args = [
       ...['flash', '--data', this.#path('hub'), '--hub', hub],
-      ...['--profile', PROFILE, '--image', image, '--name', device, '--label', 'room=lab'],
-      ...['--to', this.card(device), '--size', CARD_SIZE, '--preload', PRELOADED],
-      ...['--work', this.directory, '--state', this.#path('flash-state')],
+      ...['--profile', this.#board.profile, '--image', this.#image, '--name', device],
+      ...['--to', this.card(device), '--size', CARD_SIZE],
+      ...['--work', this.directory, '--state', this.#path('flash-state'), ...options],
     ];
     execFileSync(process.execPath, [CLI_MAIN, ...args], { stdio: ['ignore', 'ignore', 'inherit'] });
   }
@@ -118,10 +144,12 @@ export class Lab implements AsyncDisposable {
   /** Switches a board on. At most one runs at a time. */
   async powerOn(options: Partial<PowerOptions> = {}): Promise<Guest> {
     await this.#guest?.powerCut();
-    const { card = DEVICE, memoryMiB = 512, clock, adapters = [] } = options;
+    const { memoryMiB, uefi = false } = this.#board;
+    const { card = DEVICE, clock, adapters = [] } = options;
     this.#guest = Guest.start({
       disk: this.card(card),
-      memoryMiB,
+      memoryMiB: options.memoryMiB ?? memoryMiB,
+      uefi,
       adapters,
       ...(clock !== undefined && { clock }),
       log: this.#path('console.log'),
@@ -153,6 +181,20 @@ export class Lab implements AsyncDisposable {
       'the hub answers',
       HUB_LIMIT_MS,
       async () => (await this.kubectl.try(['get', '--raw', '/readyz'])).code === 0,
+    );
+  }
+
+  /** Resolves when the hollow device has joined. */
+  async startSpare(): Promise<void> {
+    writeFileSync(this.#path('spare-token'), this.#token(SPARE), { mode: 0o600 });
+    this.#start('spare', agentMain(), [
+      ...['--hollow', '--name', SPARE, '--data', this.#path('spare'), '--run-dir', this.#path('spare-run')],
+      ...['--claim-arch', 'arm64', '--claim-cpu', '4', '--claim-memory', '1Gi', '--address', '192.0.2.7'],
+      ...['--hub', `https://127.0.0.1:${this.#ports.api}`, '--ca', this.#path('hub/pki/ca.crt')],
+      ...['--token-file', this.#path('spare-token')],
+    ]);
+    await eventually('the hollow device joins', HUB_LIMIT_MS, async () =>
+      (await this.kubectl.run(['get', 'nodes'])).includes(SPARE),
     );
   }
 
@@ -199,28 +241,15 @@ export class Lab implements AsyncDisposable {
     await gone;
   }
 
-  async #startSpare(): Promise<void> {
-    writeFileSync(this.#path('spare-token'), this.#token(SPARE), { mode: 0o600 });
-    this.#start('spare', agentMain(), [
-      ...['--hollow', '--name', SPARE, '--data', this.#path('spare'), '--run-dir', this.#path('spare-run')],
-      ...['--claim-arch', 'arm64', '--claim-cpu', '4', '--claim-memory', '1Gi', '--address', '192.0.2.7'],
-      ...['--hub', `https://127.0.0.1:${this.#ports.api}`, '--ca', this.#path('hub/pki/ca.crt')],
-      ...['--token-file', this.#path('spare-token')],
-    ]);
-    await eventually('the hollow device joins', HUB_LIMIT_MS, async () =>
-      (await this.kubectl.run(['get', 'nodes'])).includes(SPARE),
-    );
-  }
-
   #token(device: string): string {
     const args = [CLI_MAIN, 'token', '--data', this.#path('hub'), 'create', '--device', device];
     return execFileSync(process.execPath, args, { encoding: 'utf8' });
   }
 
   /** The same image twice: one to be pulled, one for the card to bring. */
-  async #pushImages(base: string): Promise<void> {
+  async #pushImages(): Promise<void> {
     mkdirSync(this.#path('image'));
-    dumpFromRoot(base, '/usr/bin/busybox', this.#path('image/busybox'));
+    dumpFromRoot(this.#image, '/usr/bin/busybox', this.#path('image/busybox'));
     const image = await buildTinyImage(this.#path('image/busybox'), 'arm64', [...APPLETS, 'uname', 'wget']);
     const credentials = await readCredentials(this.#path('hub'));
     await pushImage(credentials, 'hello', 'latest', image);

@@ -1,7 +1,7 @@
 /**
  * Runs the tests that need an arm64 kernel: `npm run test:device`. COVEY_BASE_IMAGE names the base image; without
- * it one is built. `npm run test:device -- build` builds an image for a Raspberry Pi and starts that, which takes
- * minutes of emulated installation scripts. Without QEMU, or what building needs, the run is skipped with the
+ * it one is built. `npm run test:device -- build` builds an image for a Raspberry Pi and starts that, `-- cloud` one with
+ * UEFI and cloud-init, which takes minutes of emulated installation scripts. Without QEMU, or what building needs, the run is skipped with the
  * reason. The last line is `N passed, N failed, N skipped`.
  */
 import { run } from 'node:test';
