@@ -9,6 +9,7 @@ import {
   type Runtime,
   RuntimeError,
 } from '#device-agent/runtime/runtime.js';
+import { eventually } from '#test/helpers/eventually.js';
 
 export interface RuntimeSubject extends AsyncDisposable {
   readonly runtime: Runtime;
@@ -136,7 +137,8 @@ export function runtimeSuite(
     await runtime.create(spec);
     await runtime.start(id);
     await exited(id);
-    assert.ok(heard.length >= 3);
+    // Who looks may see the end before it is told.
+    await eventually('three changes are told', 10_000, () => heard.length >= 3);
     assert.deepEqual([...new Set(heard)], [id]);
   });
 
