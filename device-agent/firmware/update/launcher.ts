@@ -33,12 +33,12 @@ export class LauncherSwitch {
     this.#unproved = options.startedBy === NEXT;
   }
 
-  /** The agent looks after its pods: whatever started it works. */
+  /** The agent looks after its pods: whatever started it works. To be repeated when it rejects. */
   async prove(): Promise<void> {
     if (!this.#unproved) return;
-    this.#unproved = false;
     const { directory, logger } = this.#options;
-    await rename(this.#path(NEXT), this.#path(LAUNCHER));
+    await orMissing(rename(this.#path(NEXT), this.#path(LAUNCHER)));
+    this.#unproved = false;
     await rm(this.#path(STARTS), { force: true });
     await syncDirectory(directory);
     logger.info({ directory }, 'the next launcher has started this agent and takes its place');

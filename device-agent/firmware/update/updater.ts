@@ -67,7 +67,7 @@ export class Updater implements AsyncDisposable {
     } catch (error) {
       // A disk that cannot be written must not keep the agent from looking after its pods.
       options.logger.warn({ err: error }, 'the last update of the agent cannot be settled yet');
-      updater.#wakeAfter(RETRY_MS);
+      updater.#after(RETRY_MS, () => updater.#wake());
     }
     return updater;
   }
@@ -116,7 +116,9 @@ export class Updater implements AsyncDisposable {
         await launcher.prove();
         if ((await installation.trial()) === undefined) await launcher.propose();
       } catch (error) {
-        logger.warn({ err: error }, 'the launcher of this release cannot be taken over yet');
+        logger.warn({ err: error }, 'the launcher of this release cannot be taken over yet; trying again');
+        // Soon: the starter ends an agent whose launcher has not got its place in time.
+        this.#after(RETRY_MS, () => void this.#settleLauncher());
       }
     });
     return this.#launcherWork;
@@ -165,10 +167,11 @@ export class Updater implements AsyncDisposable {
     }
   }
 
-  #wakeAfter(delayMs: number): void {
+  /** Not at all once this is stopped. */
+  #after(delayMs: number, act: () => void): void {
     this.#options.clock
       .sleep(delayMs, this.#stop.signal)
-      .then(() => this.#wake())
+      .then(act)
       .catch(() => undefined);
   }
 

@@ -22,7 +22,7 @@ async function setUp(
   const agent = (startedBy: string | undefined) =>
     new LauncherSwitch({ directory: install.directory, release, startedBy, logger: silentLogger });
   const left = () => ['launcher', 'launcher.next', 'launcher.starts'].map((name) => install.read(name));
-  return { agent, left };
+  return { install, agent, left };
 }
 
 test('the launcher of the release is the next one; the same one again is nothing to do', async (t) => {
@@ -68,4 +68,15 @@ test('what started the agent takes its place, before anything else becomes the n
   await launcher.propose();
   await launcher.prove();
   assert.deepEqual(left(), ['b', 'c', undefined]);
+});
+
+test('a launcher that could not be given its place gets it when that is tried again', async (t) => {
+  const { install, agent, left } = await setUp(t, { present: 'a', own: 'b', next: 'b', starts: '1\n' });
+  const launcher = agent('launcher.next');
+  install.write('launcher', undefined);
+  mkdirSync(join(install.directory, 'launcher'));
+  await assert.rejects(launcher.prove(), { code: 'EISDIR' });
+  install.write('launcher', undefined);
+  await launcher.prove();
+  assert.deepEqual(left(), ['b', undefined, undefined]);
 });

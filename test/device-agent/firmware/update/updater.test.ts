@@ -1,6 +1,7 @@
 /** The agent's side of an update with a real installation, real signatures and a registry that misbehaves. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -11,10 +12,12 @@ import { Updater } from '#device-agent/firmware/update/updater.js';
 import { systemClock } from '#device-agent/lib/system-clock.js';
 import { openReleaseKey } from '#hub/authn/pki/release-key.js';
 import { buildArchive } from '#hub/cli/release/build.js';
+import type { Clock } from '#protocol/lib/clock.js';
 import { silentLogger } from '#protocol/lib/logger.js';
 import { releaseStatement, type UpdateOffer } from '#protocol/link/agent-update.js';
 import { BlobServer } from '#test/helpers/blob-server.js';
 import { eventually } from '#test/helpers/eventually.js';
+import { FakeClock } from '#test/helpers/fake-clock.js';
 import { FakeInstall } from '#test/helpers/fake-install.js';
 import { stageThinRelease } from '#test/helpers/staged-release.js';
 import { tempDir } from '#test/helpers/temp-dir.js';
@@ -45,7 +48,11 @@ async function setUp(t: TestContext) {
     };
   };
   const directory = join(root, 'data/update');
-  const open = async (running = '1', releaseKey: string | undefined = key.publicKey) => {
+  const open = async (
+    running = '1',
+    releaseKey: string | undefined = key.publicKey,
+    { clock = systemClock, startedBy = 'launcher' }: { clock?: Clock; startedBy?: string } = {},
+  ) => {
     let restarts = 0;
     const installation = new Installation(install.directory, running);
     const updater = await Updater.open({
@@ -53,14 +60,14 @@ async function setUp(t: TestContext) {
       launcher: new LauncherSwitch({
         directory: install.directory,
         release: installation.releasePath(running),
-        startedBy: 'launcher',
+        startedBy,
         logger: silentLogger,
       }),
       records: new RecordFile(directory, silentLogger),
       architecture: 'arm64',
       releaseKey: () => releaseKey,
       registries: () => server.endpoint,
-      clock: systemClock,
+      clock,
       random: () => 0,
       logger: silentLogger,
       changed: () => undefined,
@@ -190,6 +197,21 @@ test('the launcher of a release is the next one after its trial, and takes its p
   await settled();
   await updater[Symbol.asyncDispose]();
   assert.equal(install.read('launcher.next'), before);
+});
+
+test('a launcher that the disk refuses its place for now gets it a minute later', async (t) => {
+  const { install, open } = await setUp(t);
+  install.write('launcher', undefined);
+  mkdirSync(join(install.directory, 'launcher'));
+  install.write('launcher.next', 'next\n');
+  const clock = new FakeClock();
+  const { updater } = await open('1', undefined, { clock, startedBy: 'launcher.next' });
+  await updater.lookingAfterPods();
+  assert.equal(install.read('launcher.next'), 'next\n');
+  install.write('launcher', undefined);
+  await clock.advance(60_000);
+  await updater[Symbol.asyncDispose]();
+  assert.equal(install.read('launcher'), 'next\n');
 });
 
 const refused: ReadonlyArray<
