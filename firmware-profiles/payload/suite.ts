@@ -32,7 +32,7 @@ export function suiteOf({ boot, root }: ImageFiles): { readonly suite: string; r
   const id = field('ID');
   if (id !== undefined && !OF_DEBIAN.includes(id)) {
     throw new CardError(
-      `the image is ${field('PRETTY_NAME') ?? id}, and the packages that a card brings are Debian's: take an image that is based on Debian, or say with --suite which release's packages this one takes`,
+      `the image is ${field('PRETTY_NAME') ?? id}, and the packages that a card brings are Debian's: take an image of Debian or Raspberry Pi OS, or say with --suite which release's packages this one takes`,
     );
   }
   const named = field('VERSION_CODENAME');
