@@ -258,7 +258,9 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
     admitted: (device) => devices.admitted(device),
     highestEpoch: (device) => devices.highestEpoch(device),
     handlers: {
-      heard: (session) => presence.heard(session.device),
+      heard: ({ device }) => {
+        if (presence.heard(device)) nodes.heardAgain(device);
+      },
       hello: (session, hello) => {
         session.hello = hello;
         twins.heard(session.device, hello.bootId);
@@ -293,7 +295,6 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
       stream: (device, id, frame) => streams.receive(device, id, frame),
     },
   });
-  stack.use(presence.subscribe((device) => nodes.heardAgain(device)));
   await assignments.synced();
   await devices.announce();
   let brokerUp = false;

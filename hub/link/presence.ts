@@ -60,7 +60,8 @@ export class Presence implements LivenessBook {
     this.#tell(device);
   }
 
-  heard(device: string): void {
+  /** Whether it was silent before, or gone. */
+  heard(device: string): boolean {
     const entry = this.#entry(device);
     const now = this.#clock.monotonic();
     const silent = now - entry.lastHeard >= SILENT_BEATS * entry.beatInterval;
@@ -68,6 +69,7 @@ export class Presence implements LivenessBook {
     entry.lastHeard = now;
     entry.connected = true;
     if (news) this.#tell(device);
+    return news;
   }
 
   /** A lease of this class goes out now. */

@@ -79,6 +79,27 @@ export function linkSuite(kind: BrokerKind): void {
     assert.equal(fleet.hub.liveness.get('kitchen')?.connected, true);
   });
 
+  run('what was written of the silence of a device stands until it is heard again', async (t) => {
+    const fleet = await LinkFleet.start(t, kind);
+    const device = await fleet.device('kitchen');
+    const nodeOf = (name: string) =>
+      fleet.client.all<Node>(NODES).find(({ metadata }) => metadata.name === name);
+    const ready = () => nodeOf('kitchen')?.status.conditions?.find(({ type }) => type === 'Ready')?.status;
+    device.link.reportNode({ status: { conditions: [{ type: 'Ready', status: 'True' }] } });
+    await until('it is ready', () => ready() === 'True');
+    fleet.client.change<Node>(NODES, 'kitchen', ({ status }) => {
+      status.conditions = [{ type: 'Ready', status: 'Unknown' }];
+    });
+    await device.link[Symbol.asyncDispose]();
+    await until('it is gone', () => fleet.hub.liveness.get('kitchen')?.connected === false);
+    // What the hub would write of one device is written long before another one has come.
+    await fleet.device('porch');
+    await until('another one has come', () => nodeOf('porch') !== undefined);
+    assert.equal(ready(), 'Unknown');
+    await fleet.startDevice(device.identity, device.dataDir);
+    await until('it is ready again', () => ready() === 'True');
+  });
+
   run('only differences go down when hub and device meet again', async (t) => {
     const fleet = await LinkFleet.start(t, kind);
     const [a, b] = ['a', 'b'].map((name) => fleet.client.put(PODS, boundPod(name, 'kitchen')));
