@@ -67,16 +67,21 @@ export async function copyImage(from: string, to: string, command: ProgramOption
 }
 
 async function isFresh(path: string): Promise<boolean> {
+  return (await ageOf(path)) < MAX_AGE_MS;
+}
+
+/** In milliseconds; without end for what is not there. */
+async function ageOf(path: string): Promise<number> {
   const found = await stat(path).catch(() => undefined);
-  return found !== undefined && Date.now() - found.mtimeMs < MAX_AGE_MS;
+  return found === undefined ? Number.POSITIVE_INFINITY : Date.now() - found.mtimeMs;
 }
 
 /** Removes kept images that are too old, and what killed builds left. */
 async function sweep(directory: string): Promise<void> {
   for (const name of await readdir(directory)) {
     const path = join(directory, name);
-    const { mtimeMs } = await stat(path);
-    const age = Date.now() - mtimeMs;
+    // It may be another run's, and gone by now.
+    const age = await ageOf(path);
     if (name.endsWith(IMAGE) && age > MAX_AGE_MS) await rm(path, { force: true });
     if (name.startsWith(WORK) && age > STALE_WORK_MS) await runInSandbox('rm', ['-rf', '--', path]);
   }
