@@ -48,6 +48,8 @@ export class Updater implements AsyncDisposable {
   #onTrial = false;
   #looksAfterPods = false;
   #launcherWork: Promise<void> = Promise.resolve();
+  /** One at a time: they are one file. */
+  #notes: Promise<void> = Promise.resolve();
   #healthy = false;
   #leave: () => Promise<void> = async () => undefined;
   #restarting = false;
@@ -124,13 +126,16 @@ export class Updater implements AsyncDisposable {
     return this.#launcherWork;
   }
 
-  /** While on trial: what is still missing, for the reason should it fail. Never rejects. */
-  async waitingFor(what: string, waitsFor?: 'hub'): Promise<void> {
+  /** While on trial: what is still missing, for the reason should it fail; the latest word stands. Never rejects. */
+  waitingFor(what: string, waitsFor?: 'hub'): Promise<void> {
     const { installation, logger } = this.#options;
-    if (!this.#onTrial || this.#healthy) return;
-    await installation.note(what, waitsFor).catch((error: unknown) => {
-      logger.warn({ err: error }, 'what the trial waits for cannot be noted');
+    this.#notes = this.#notes.then(async () => {
+      if (!this.#onTrial || this.#healthy) return;
+      await installation.note(what, waitsFor).catch((error: unknown) => {
+        logger.warn({ err: error }, 'what the trial waits for cannot be noted');
+      });
     });
+    return this.#notes;
   }
 
   /** The agent looks after its pods and the hub has answered it: a trial ends well. */
@@ -199,6 +204,8 @@ export class Updater implements AsyncDisposable {
 
   async #proved(): Promise<void> {
     const { installation, logger } = this.#options;
+    // One that is being written would outlive the trial.
+    await this.#notes;
     await installation.endTrial();
     this.#onTrial = false;
     process.report.reportOnUncaughtException = false;
@@ -346,6 +353,7 @@ export class Updater implements AsyncDisposable {
     this.#work.abort(new Error('the agent is stopping'));
     await this.#running;
     await this.#launcherWork;
+    await this.#notes;
   }
 }
 

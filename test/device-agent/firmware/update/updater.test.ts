@@ -13,7 +13,7 @@ import { systemClock } from '#device-agent/lib/system-clock.js';
 import { openReleaseKey } from '#hub/authn/pki/release-key.js';
 import { buildArchive } from '#hub/cli/release/build.js';
 import type { Clock } from '#protocol/lib/clock.js';
-import { silentLogger } from '#protocol/lib/logger.js';
+import { type Logger, silentLogger } from '#protocol/lib/logger.js';
 import { releaseStatement, type UpdateOffer } from '#protocol/link/agent-update.js';
 import { BlobServer } from '#test/helpers/blob-server.js';
 import { eventually } from '#test/helpers/eventually.js';
@@ -21,6 +21,12 @@ import { FakeClock } from '#test/helpers/fake-clock.js';
 import { FakeInstall } from '#test/helpers/fake-install.js';
 import { stageThinRelease } from '#test/helpers/staged-release.js';
 import { tempDir } from '#test/helpers/temp-dir.js';
+
+interface OpenOptions {
+  readonly clock?: Clock;
+  readonly startedBy?: string;
+  readonly logger?: Logger;
+}
 
 async function setUp(t: TestContext) {
   const root = await tempDir(t);
@@ -51,7 +57,7 @@ async function setUp(t: TestContext) {
   const open = async (
     running = '1',
     releaseKey: string | undefined = key.publicKey,
-    { clock = systemClock, startedBy = 'launcher' }: { clock?: Clock; startedBy?: string } = {},
+    { clock = systemClock, startedBy = 'launcher', logger = silentLogger }: OpenOptions = {},
   ) => {
     let restarts = 0;
     const installation = new Installation(install.directory, running);
@@ -69,7 +75,7 @@ async function setUp(t: TestContext) {
       registries: () => server.endpoint,
       clock,
       random: () => 0,
-      logger: silentLogger,
+      logger,
       changed: () => undefined,
       restart: () => {
         restarts += 1;
@@ -131,6 +137,21 @@ test('a download goes on in the next life of the agent where this one stopped', 
   second.updater.offer(offerOf());
   assert.equal((await second.settled()).state, 'OnTrial');
   assert.deepEqual(server.offsets, [arrived]);
+});
+
+test('of what a trial waits for the latest word stands, however fast they follow each other', async (t) => {
+  const { install, offerOf, open } = await setUp(t);
+  const first = await open();
+  first.updater.offer(offerOf());
+  await first.settled();
+  await first.updater[Symbol.asyncDispose]();
+  const warnings: string[] = [];
+  const logger: Logger = { ...silentLogger, warn: (_fields, message) => void warnings.push(message) };
+  const { updater } = await open('2', undefined, { logger });
+  const words = Array.from({ length: 20 }, (_, number) => `word ${number}`);
+  await Promise.all(words.map((word) => updater.waitingFor(word, 'hub')));
+  assert.equal(install.read('note'), 'word 19\nhub\n');
+  assert.deepEqual(warnings, []);
 });
 
 test('what a power cut has left of a download in name only is fetched anew', async (t) => {
