@@ -1,6 +1,6 @@
 /** A binary heap: what is smallest by `compare` comes out first. Adding and taking cost O(log n). */
 export class MinHeap<T> {
-  readonly #items: T[] = [];
+  #items: T[] = [];
   readonly #compare: (a: T, b: T) => number;
 
   constructor(compare: (a: T, b: T) => number) {
@@ -40,6 +40,12 @@ export class MinHeap<T> {
       this.#swap(at, least);
       at = least;
     }
+  }
+
+  /** Drops what is not to be kept. Costs as much as sorting the rest. */
+  keep(isKept: (item: T) => boolean): void {
+    // A sorted array is a heap.
+    this.#items = this.#items.filter(isKept).sort(this.#compare);
   }
 
   #isBefore(a: number, b: number): boolean {

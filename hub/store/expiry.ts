@@ -7,6 +7,7 @@
 import { backoffDelay } from '#protocol/lib/backoff.js';
 import type { Clock, Timer } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
+import { MinHeap } from '../lib/min-heap.js';
 import type { Change, StoredEntry } from './change.js';
 
 export interface ExpiryOptions {
@@ -32,8 +33,8 @@ const STALE_LIMIT = 1024;
 
 export class Expiry implements Disposable {
   readonly #options: ExpiryOptions;
-  /** Binary heap, earliest first. */
-  #heap: Deadline[] = [];
+  /** Earliest first. */
+  readonly #heap = new MinHeap<Deadline>((a, b) => a.at - b.at);
   /** Create revision of each key with an expiry; what the heap holds beyond that is stale. */
   readonly #live = new Map<string, number>();
   #timer: Timer | undefined;
@@ -55,7 +56,7 @@ export class Expiry implements Disposable {
   add(entry: StoredEntry): void {
     if (entry.expiresAt === 0) return;
     this.#live.set(entry.key, entry.createRevision);
-    this.#push({ at: entry.expiresAt, key: entry.key, createRevision: entry.createRevision });
+    this.#heap.add({ at: entry.expiresAt, key: entry.key, createRevision: entry.createRevision });
     this.#schedule();
   }
 
@@ -65,7 +66,8 @@ export class Expiry implements Disposable {
       if (change.type === 'created') this.add(change.entry);
       else if (change.type === 'deleted') this.#live.delete(change.key);
     }
-    if (this.#heap.length > STALE_LIMIT && this.#heap.length > this.#live.size * 2) this.#dropStale();
+    if (this.#heap.size > STALE_LIMIT && this.#heap.size > this.#live.size * 2)
+      this.#heap.keep((deadline) => this.#isLive(deadline));
   }
 
   [Symbol.dispose](): void {
@@ -74,7 +76,7 @@ export class Expiry implements Disposable {
   }
 
   #schedule(): void {
-    const next = this.#heap[0];
+    const next = this.#heap.peek();
     if (next === undefined || this.#running || this.#disposed || next.at >= this.#timerAt) return;
     this.#arm(Math.min(MAX_WAIT_MS, Math.max(0, next.at - this.#options.clock.now())), next.at);
   }
@@ -93,7 +95,7 @@ export class Expiry implements Disposable {
     this.#running = true;
     let failed = false;
     const now = this.#options.clock.now();
-    while (!failed && !this.#disposed && (this.#heap[0]?.at ?? Number.POSITIVE_INFINITY) <= now) {
+    while (!failed && !this.#disposed && this.#isDue(now)) {
       failed = !(await this.#expireWave(now));
     }
     this.#running = false;
@@ -109,9 +111,9 @@ export class Expiry implements Disposable {
   /** Deletes up to WAVE due keys; false when one could not be deleted, which then waits again. */
   async #expireWave(now: number): Promise<boolean> {
     const due: Deadline[] = [];
-    while (due.length < WAVE && (this.#heap[0]?.at ?? Number.POSITIVE_INFINITY) <= now) {
-      const deadline = this.#pop();
-      if (this.#live.get(deadline.key) === deadline.createRevision) due.push(deadline);
+    while (due.length < WAVE && this.#isDue(now)) {
+      const deadline = this.#heap.take();
+      if (deadline !== undefined && this.#isLive(deadline)) due.push(deadline);
     }
     const { expire, logger } = this.#options;
     const results = await Promise.allSettled(
@@ -123,49 +125,16 @@ export class Expiry implements Disposable {
       if (result.status === 'fulfilled' || deadline === undefined) continue;
       if (complete) logger.warn({ err: result.reason, key: deadline.key }, 'an expired key was not deleted');
       complete = false;
-      this.#push(deadline);
+      this.#heap.add(deadline);
     }
     return complete;
   }
 
-  #dropStale(): void {
-    const kept = this.#heap.filter(({ key, createRevision }) => this.#live.get(key) === createRevision);
-    // A sorted array is a heap.
-    this.#heap = kept.sort((a, b) => a.at - b.at);
+  #isDue(now: number): boolean {
+    return (this.#heap.peek()?.at ?? Number.POSITIVE_INFINITY) <= now;
   }
 
-  #push(deadline: Deadline): void {
-    const heap = this.#heap;
-    let at = heap.length;
-    heap.push(deadline);
-    while (at > 0) {
-      const parent = (at - 1) >>> 1;
-      const other = heap[parent] as Deadline;
-      if (other.at <= deadline.at) break;
-      heap[at] = other;
-      at = parent;
-    }
-    heap[at] = deadline;
-  }
-
-  /** Removes the earliest; the heap must not be empty. */
-  #pop(): Deadline {
-    const heap = this.#heap;
-    const first = heap[0] as Deadline;
-    const last = heap.pop() as Deadline;
-    if (heap.length === 0) return first;
-    let at = 0;
-    for (;;) {
-      let child = at * 2 + 1;
-      if (child >= heap.length) break;
-      const right = heap[child + 1];
-      if (right !== undefined && right.at < (heap[child] as Deadline).at) child++;
-      const other = heap[child] as Deadline;
-      if (other.at >= last.at) break;
-      heap[at] = other;
-      at = child;
-    }
-    heap[at] = last;
-    return first;
+  #isLive({ key, createRevision }: Deadline): boolean {
+    return this.#live.get(key) === createRevision;
   }
 }

@@ -24,6 +24,23 @@ test('a heap gives out what it has in order', () => {
   );
 });
 
+test('a heap drops what is not to be kept, and stays one', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer()), fc.integer(), fc.integer(), (items, least, late) => {
+      const heap = new MinHeap(byValue);
+      for (const item of items) heap.add(item);
+      heap.keep((item) => item >= least);
+      heap.add(late);
+      const left = [...items.filter((item) => item >= least), late].sort(byValue);
+      assert.deepEqual(
+        left.map(() => heap.take()),
+        left,
+      );
+      assert.equal(heap.size, 0);
+    }),
+  );
+});
+
 test('a sorted list keeps its order, finds and counts', () => {
   fc.assert(
     fc.property(
