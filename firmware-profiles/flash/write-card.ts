@@ -75,6 +75,7 @@ class CardWriter {
     if (this.#options.mustBeFinished === true) return this.#verifyFinished();
     await source.read(this.#head, 0);
     const claimed = await this.#begin();
+    await this.#eraseTail();
     progress.begin(`writing and checking ${target.path}`, this.#bytes);
     const resumed = await this.#verifyEarlier(claimed);
     for (let position = resumed; position < this.#bytes; ) position = await this.#writeWindow(position);
@@ -103,7 +104,7 @@ class CardWriter {
     return { bytes: source.bytes, sha256: this.#digest.digest('hex'), resumed: this.#bytes };
   }
 
-  /** Leaves a mark on the target; resolves with the position that an earlier run of this card has reached. */
+  /** Puts a mark on the target, synced by what follows; resolves with the position that an earlier run of this card has reached. */
   async #begin(): Promise<number> {
     const { source, target, card, notice } = this.#options;
     const head = this.#readBack.subarray(0, HEAD_BYTES);
@@ -122,11 +123,20 @@ class CardWriter {
       notice(`${target.path} holds the beginning of ${whose}: starting anew`);
     }
     // First only the first sector changes: a write that is cut off leaves the old card whole, or the mark.
-    writeMark(this.#mark, { image: source.identity, card, position: 0, bytes: this.#bytes });
+    this.#fillMark(0);
     head.copy(this.#mark, SECTOR_BYTES, SECTOR_BYTES);
     await target.write(this.#mark, 0);
     await target.sync();
     await this.#writeMark(0);
+    return 0;
+  }
+
+  /**
+   * By every run, for an earlier one may have been cut off before it; and before anything is compared, because on a
+   * card that holds less than it says it lands in the content.
+   */
+  async #eraseTail(): Promise<void> {
+    const { target } = this.#options;
     if (target.bytes > this.#bytes && !target.sparse) {
       const tail = Math.min(TAIL_BYTES, target.bytes - this.#bytes);
       const zeros = this.#readBack.subarray(0, tail - (tail % HEAD_BYTES)).fill(0);
@@ -134,7 +144,6 @@ class CardWriter {
       if (zeros.length > 0) await target.write(zeros, end - zeros.length);
     }
     await target.sync();
-    return 0;
   }
 
   /** Compares what an earlier run has written; resolves with where it differs first, at most `claimed`. */
@@ -226,6 +235,7 @@ class CardWriter {
     await target.sync();
     // First what follows the first sector, with the mark still in it: a write that is cut off between two sectors
     // must not leave a boot signature in front of anything unfinished.
+    this.#fillMark(this.#bytes);
     this.#head.copy(this.#mark, SECTOR_BYTES, SECTOR_BYTES);
     await target.write(this.#mark, 0);
     await target.sync();
@@ -244,9 +254,13 @@ class CardWriter {
   }
 
   async #writeMark(position: number): Promise<void> {
-    const { source, target, card } = this.#options;
+    this.#fillMark(position);
+    await this.#options.target.write(this.#mark, 0);
+  }
+
+  #fillMark(position: number): void {
+    const { source, card } = this.#options;
     writeMark(this.#mark, { image: source.identity, card, position, bytes: this.#bytes });
-    await target.write(this.#mark, 0);
   }
 }
 
