@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { readdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SECTOR_BYTES } from '../image/partition.js';
+import { runMtools } from '../lib/mtools.js';
 import { type ProgramOptions, runProgram } from '../lib/program.js';
 import { type Extent, type Layout, partitionScript } from './layout.js';
 import { runInSandbox } from './sandbox.js';
@@ -57,7 +58,7 @@ export async function writeFat(input: FileSystemInput, options: readonly string[
     command,
   );
   const entries = (await readdir(directory)).sort().map((name) => join(directory, name));
-  await runProgram(
+  await runMtools(
     'mcopy',
     ['-i', `${file}@@${extent.startBytes}`, '-s', '-m', '-Q', ...entries, '::'],
     command,

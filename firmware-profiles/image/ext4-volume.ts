@@ -1,13 +1,14 @@
 /**
  * Files of an ext4 file system, through debugfs: no root, no mount. debugfs always ends with status 0, so what it
- * complains about is the error. Content comes from files; texts lie for a moment in a private temporary directory.
+ * complains about is the error. Content comes from files; texts, claims among them, lie for a moment in a private
+ * directory beside the volume, so that what a killed run leaves there goes with its work directory.
  */
 import { mkdtemp, open, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { CardError } from '../card-error.js';
 import { mebibytesNeeded, mebibytesThere } from '../lib/mebibytes.js';
-import { runProgram } from '../lib/program.js';
+import { ProgramError, runProgram } from '../lib/program.js';
+import { diskFull } from './sparse-file.js';
 import { parentsOf, pathParts, type VolumeAccess, type VolumeContent, type VolumePlace } from './volume.js';
 
 const SUPERBLOCK_OFFSET = 1024;
@@ -30,9 +31,11 @@ export async function isExt({ file, offset }: Pick<VolumePlace, 'file' | 'offset
 
 export class Ext4Volume implements VolumeAccess {
   readonly #image: string;
+  readonly #file: string;
   readonly #time: number;
 
   constructor({ file, offset, time }: VolumePlace) {
+    this.#file = file;
     this.#image = offset === 0 ? file : `${file}?offset=${offset}`;
     this.#time = time;
   }
@@ -55,10 +58,13 @@ export class Ext4Volume implements VolumeAccess {
   async write(path: string, content: VolumeContent, mode: number): Promise<void> {
     const place = quoted(path);
     await this.#makeParents(path);
-    const scratch = await mkdtemp(join(tmpdir(), 'covey-write-'));
+    const scratch = await mkdtemp(join(dirname(this.#file), 'covey-write-'));
     try {
       const source = 'file' in content ? content.file : join(scratch, 'content');
-      if ('text' in content) await writeFile(source, content.text, { mode: 0o600 });
+      if ('text' in content)
+        await writeFile(source, content.text, { mode: 0o600 }).catch((error: unknown) => {
+          throw diskFull(error, this.#file);
+        });
       if (/["\n]/.test(source)) throw new CardError(`${source}: debugfs reads no file with such a name`);
       await this.#spaceFor(path, (await stat(source)).size);
       const fields = { mode: `010${mode.toString(8).padStart(4, '0')}`, uid: '0', gid: '0' };
@@ -155,8 +161,9 @@ export class Ext4Volume implements VolumeAccess {
     const said = stderr
       .split('\n')
       .filter((line) => line.trim() !== '' && !HARMLESS.some((pattern) => pattern.test(line)));
-    if (said.length > 0)
-      throw new CardError(`the image's root file system refuses "${request}": ${said.join('; ')}`);
+    if (said.length === 0) return;
+    const message = `the image's root file system refuses "${request}": ${said.join('; ')}`;
+    throw diskFull(new ProgramError(message, stderr), this.#file);
   }
 }
 

@@ -1,7 +1,8 @@
 /** Files of a FAT file system, through mtools: no root, no mount, on Linux and macOS alike. */
 import { open } from 'node:fs/promises';
 import { CardError } from '../card-error.js';
-import { ProgramError, type ProgramOptions, runProgram } from '../lib/program.js';
+import { runMtools } from '../lib/mtools.js';
+import { ProgramError, type ProgramOptions } from '../lib/program.js';
 import { SECTOR_BYTES } from './partition.js';
 import { diskFull } from './sparse-file.js';
 import { parentsOf, pathParts, type VolumeAccess, type VolumeContent, type VolumePlace } from './volume.js';
@@ -9,6 +10,8 @@ import { parentsOf, pathParts, type VolumeAccess, type VolumeContent, type Volum
 /** On a FAT these stand for patterns, streams or drives. */
 const NOT_IN_NAMES = /[:*?"<>|\\]/;
 const MAX_LABEL = 11;
+/** The root directory of a FAT16 has a fixed number of slots. */
+const FULL = /disk full|no free cluster|directory full|no directory slots/i;
 
 /** Whether a FAT begins at the place, by its boot sector. */
 export async function isFat({ file, offset }: Pick<VolumePlace, 'file' | 'offset'>): Promise<boolean> {
@@ -79,11 +82,7 @@ export class FatVolume implements VolumeAccess {
     // Removed first: what is overwritten in place keeps its old time.
     await this.remove(path);
     const [source, options] = 'file' in content ? [content.file, {}] : ['-', { input: content.text }];
-    await this.#run('mcopy', [source, `::/${path}`], options).catch((error: unknown) => {
-      if (!(error instanceof ProgramError) || !/disk full|no free cluster|directory full/i.test(error.stderr))
-        throw diskFull(error, this.#file);
-      throw new CardError(`${path} does not fit on the boot partition: it is full`);
-    });
+    await this.#run('mcopy', [source, `::/${path}`], options);
   }
 
   async symlink(path: string): Promise<void> {
@@ -125,11 +124,14 @@ export class FatVolume implements VolumeAccess {
     args: readonly string[],
     options: Pick<ProgramOptions, 'input'> = {},
   ): Promise<Buffer> {
-    const { stdout } = await runProgram(program, ['-i', this.#image, ...args], {
-      ...options,
-      env: this.#env,
-    });
-    return stdout;
+    try {
+      const env = this.#env;
+      return (await runMtools(program, ['-i', this.#image, ...args], { ...options, env })).stdout;
+    } catch (error) {
+      if (!(error instanceof ProgramError) || !FULL.test(error.stderr)) throw diskFull(error, this.#file);
+      const place = args.at(-1)?.replace(/^::\/?/, '');
+      throw new CardError(`${place} does not fit on the boot partition: it is full`);
+    }
   }
 
   async #orMissing(program: string, args: readonly string[]): Promise<Buffer | undefined> {

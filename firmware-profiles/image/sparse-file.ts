@@ -45,10 +45,15 @@ export class SparseFile implements AsyncDisposable {
   async #flush(): Promise<void> {
     const block = this.#block.subarray(0, this.#filled);
     if (!block.equals(ZEROS.subarray(0, this.#filled))) {
-      try {
-        await this.#handle.write(block, 0, block.length, this.#position);
-      } catch (error) {
-        throw diskFull(error, this.#path);
+      // A disk that fills up takes a part of a write first, and says so without an error.
+      for (let done = 0; done < block.length; ) {
+        const rest = block.subarray(done);
+        const { bytesWritten } = await this.#handle
+          .write(rest, 0, rest.length, this.#position + done)
+          .catch((error: unknown) => {
+            throw diskFull(error, this.#path);
+          });
+        done += bytesWritten;
       }
     }
     this.#position += this.#filled;
@@ -64,8 +69,8 @@ export class SparseFile implements AsyncDisposable {
 export function diskFull(error: unknown, path: string): unknown {
   const { code } = error as NodeJS.ErrnoException;
   const said = error instanceof ProgramError ? error.stderr : '';
-  if (code !== 'ENOSPC' && code !== 'EDQUOT' && !/No space left on device|quota exceeded/i.test(said))
-    return error;
+  const isFull = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(code ?? '');
+  if (!isFull && !/No space left on device|quota exceeded|File too large/i.test(said)) return error;
   return new CardError(
     `no space left in ${dirname(path)}, where the image is unpacked: free some, or name another directory with --work`,
   );

@@ -33,9 +33,9 @@ export interface VolumePlace {
   readonly time: number;
 }
 
-/** Whether debugfs or mtools would take a part of the image's own path for options: they are given it by a link then. */
+/** Whether debugfs or mtools would take a part of the image's own path for something else: they are given it by a link then. */
 export function isMisread(image: string): boolean {
-  return image.includes('?') || image.includes('@@');
+  return /[?"\n]|@@/.test(image);
 }
 
 /** The parts of a path. Throws a CardError for one that a volume's programs would misread. */

@@ -1,11 +1,14 @@
 /** Files go into FAT and ext4 and come back, as other programs see them too, and the file systems stay sound. */
 import assert from 'node:assert/strict';
-import { copyFile, truncate, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { watch } from 'node:fs';
+import { copyFile, mkdtemp, readdir, rmdir, stat, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Ext4Volume, isExt } from '#firmware-profiles/image/ext4-volume.js';
 import { FatVolume, isFat } from '#firmware-profiles/image/fat-volume.js';
 import type { VolumeAccess, VolumePlace } from '#firmware-profiles/image/volume.js';
+import { eventually } from '#test/helpers/eventually.js';
 import { CLAIM_TIME, sha256Of, tool } from '#test/helpers/flashing.js';
 import { whyNoImages } from '#test/helpers/synthetic-image.js';
 import { tempDir } from '#test/helpers/temp-dir.js';
@@ -107,6 +110,63 @@ for (const [name, kind] of Object.entries(KINDS)) {
     await assert.rejects(volume.write('a"b', { text: '' }, 0o644), /cannot be a file/);
   });
 }
+
+for (const [name, kind] of Object.entries(KINDS)) {
+  test(`${name}: a disk that has no room for the copy is told apart from a full volume`, {
+    skip,
+  }, async (t) => {
+    if (process.getuid?.() !== 0) return t.skip('needs root, to mount a small file system');
+    const { file } = await made(t, kind);
+    const small = await mkdtemp(join(tmpdir(), 'covey-small-'));
+    tool('mount', ['-t', 'tmpfs', '-o', 'size=32m', 'tmpfs', small]);
+    try {
+      const copy = join(small, 'copy.img');
+      tool('cp', ['--sparse=always', file, copy]);
+      const used = Math.ceil((await stat(copy)).blocks / 2);
+      tool('mount', ['-o', `remount,size=${used + 8}k`, small]);
+      const volume = kind.open({ file: copy, offset: OFFSET, time: CLAIM_TIME });
+      const claim = { text: 'secret '.repeat(5000) };
+      await assert.rejects(volume.write('covey/claim', claim, 0o600), {
+        name: 'CardError',
+        message: `no space left in ${small}, where the image is unpacked: free some, or name another directory with --work`,
+      });
+      assert.deepEqual(await readdir(small), ['copy.img']);
+    } finally {
+      tool('umount', [small]);
+      await rmdir(small);
+    }
+    return undefined;
+  });
+}
+
+test('ext4: a text lies beside the volume until it is in, where a killed run is cleaned up after', {
+  skip,
+}, async (t) => {
+  const place = await made(t, KINDS['ext4'] as Kind);
+  const volume = new Ext4Volume(place);
+  const watcher = watch(dirname(place.file));
+  const seen: (string | null)[] = [];
+  watcher.on('change', (_kind, name) => seen.push(String(name)));
+  await volume.write('claim', { text: 'secret\n' }, 0o600);
+  await eventually(
+    'the scratch directory is seen',
+    10_000,
+    async () => seen.some((name) => name?.startsWith('covey-write-')) || undefined,
+  );
+  watcher.close();
+  assert.deepEqual((await readdir(dirname(place.file))).sort(), ['disk.img', 'part']);
+});
+
+test('FAT: a root directory without a free slot is told', { skip }, async (t) => {
+  const kind = KINDS['FAT'] as Kind;
+  const make = (file: string) => tool('mkfs.vfat', ['-F', '16', '-r', '16', file]);
+  const volume = kind.open(await made(t, { ...kind, make }));
+  const fill = async () => {
+    for (let index = 0; index < 65; index += 1) await volume.write(`F${index}`, { text: '' }, 0o644);
+  };
+  await assert.rejects(fill, /^CardError: F6\d does not fit on the boot partition: it is full$/);
+  await assert.rejects(volume.write('covey/claim', { text: '' }, 0o644), /covey does not fit on the boot/);
+});
 
 test('ext4: owner, mode, time and links are those of the step', { skip }, async (t) => {
   const kind = KINDS['ext4'] as Kind;
