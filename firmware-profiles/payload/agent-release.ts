@@ -10,7 +10,9 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ReleaseArchitecture } from '#protocol/fleet/v1alpha1/agent-release.js';
 import { CardError } from '../card-error.js';
+import { filesBelow } from '../lib/digest.js';
 import { runProgram } from '../lib/program.js';
+import { syncFile } from '../lib/sync-file.js';
 
 const PACKAGE = fileURLToPath(new URL('../../../package.json', import.meta.url));
 /** Starts an agent of this release or another; see starter.sh beside it. */
@@ -72,6 +74,7 @@ async function addOnFor(
     });
     // Says where it came from, which is not the same on every machine.
     await rm(join(scratch, 'node_modules/.package-lock.json'), { force: true });
+    for (const name of await filesBelow(scratch)) await syncFile(join(scratch, name));
     await rename(scratch, kept).catch((error: unknown) => {
       // Another process was faster with the same.
       if (!existsSync(kept)) throw error;

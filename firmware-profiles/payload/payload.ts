@@ -31,7 +31,7 @@ export interface Payload extends PayloadManifest {
   readonly bytes: number;
 }
 
-/** Looks at an archive that was built before. Throws CardError when it is not one. */
+/** Reads an archive that was built before to its end. Throws CardError when it is not one, or only a part of one. */
 export async function openPayload(file: string): Promise<Payload> {
   await access(file).catch((error: unknown) => {
     throw new CardError(`cannot read the payload ${file}: ${fileTrouble(error)}`);
@@ -42,22 +42,30 @@ export async function openPayload(file: string): Promise<Payload> {
     return { file, sha256: await digestOf(file), bytes: size, ...manifest };
   } catch (error) {
     const [why] = fileTrouble(error).split('\n');
-    throw new CardError(`${file} is not a payload of Covey (${why}): build it again with covey flash`, {
-      cause: error,
-    });
+    throw new CardError(
+      `${file} is not a whole payload of Covey (${why}): remove it, and let covey flash build it again`,
+      { cause: error },
+    );
   }
 }
 
 async function readManifest(file: string): Promise<string> {
   const members = extract();
   const fed = pipeline(createReadStream(file), createGunzip(), members);
-  // A failure ends the loop below; stopping before the end is none.
+  // A failure ends the loop below first, and says the same.
   fed.catch(() => undefined);
+  let manifest: string | undefined;
   for await (const member of members) {
-    if (member.header.name !== PAYLOAD_MANIFEST) break;
     let text = '';
-    for await (const chunk of member) text += String(chunk);
-    return text;
+    if (manifest === undefined) {
+      if (member.header.name !== PAYLOAD_MANIFEST) break;
+      for await (const chunk of member) text += String(chunk);
+      manifest = text;
+    }
+    member.resume();
   }
-  throw new Error(`it does not begin with ${PAYLOAD_MANIFEST}`);
+  if (manifest === undefined) throw new Error(`it does not begin with ${PAYLOAD_MANIFEST}`);
+  // What follows is not unpacked, but its checksums are looked at: a copy that was cut off is found out here, not on the board.
+  await fed;
+  return manifest;
 }

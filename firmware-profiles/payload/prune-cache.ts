@@ -9,14 +9,15 @@ import { join } from 'node:path';
 const KEPT_PAYLOADS = 4;
 const ABANDONED_MS = 24 * 3_600_000;
 const FINISHED = /^payload-.*\.tar\.gz$/;
-/** Directories and files that a run makes for itself, in the cache and in its directory of payloads. */
+/** Directories and files that a run makes for itself, in the cache and in its directories of payloads and images. */
 const SCRATCH = /^(?:(?:node|add-on)-[A-Za-z0-9]{6}|build-[A-Za-z0-9]{6}|.*\.apt|.*\.partial)$/;
 
 /** `used`: name of the payload that is used now; it stays whatever its age. */
 export async function prunePayloads(cache: string, used: string, now: number): Promise<void> {
   const directory = join(cache, 'payload');
   const isOld = ({ modified }: Entry) => now - modified > ABANDONED_MS;
-  const found = [...(await entriesOf(cache)), ...(await entriesOf(directory))];
+  const places = [cache, directory, join(cache, 'preload')];
+  const found = (await Promise.all(places.map(entriesOf))).flat();
   const scratch = found.filter((entry) => SCRATCH.test(entry.name) && isOld(entry));
   const finished = found
     .filter(({ name, parent }) => parent === directory && FINISHED.test(name) && name !== used)
@@ -34,7 +35,11 @@ interface Entry {
 
 async function entriesOf(parent: string): Promise<readonly Entry[]> {
   const entries: Entry[] = [];
-  for (const name of await readdir(parent)) {
+  const names = await readdir(parent).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+    return [];
+  });
+  for (const name of names) {
     // Another run may have removed it.
     const found = await stat(join(parent, name)).catch(() => undefined);
     if (found !== undefined) entries.push({ parent, name, modified: found.mtimeMs });

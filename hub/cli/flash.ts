@@ -109,14 +109,15 @@ class FlashRun {
     // What a payload is made of; said before minutes go into an image.
     if (request.payload === undefined) bundledAgent();
     const say = (line: string) => this.#say(line);
+    await using work = await WorkDirectory.create(request.work);
     const preload = await fetchPreloads(request.preload, {
       cache: defaultCache(),
+      work,
       credentials: hub.credentials,
       hubUrl: hub.url,
       progress: say,
       signal: this.#signal,
     });
-    await using work = await WorkDirectory.create(request.work);
     const stock = new Stock({ request, work, progress: this.#progress(), say, signal: this.#signal });
     const make = (card: Planned) => this.#make(card, { ...records, preload, work, stock });
     if (state !== undefined) return await this.#makeAll(open, make);

@@ -1,13 +1,14 @@
 /**
  * Container images that a card brings along: fetched for arm64 with skopeo, each as one OCI archive, kept by digest
  * so that a second run takes the same bytes. For the hub's own registry skopeo gets the authority and the
- * administrator's certificate from private files, never from its arguments.
+ * administrator's certificate from private files of the work directory, never from its arguments.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { WorkDirectory } from '#firmware-profiles/flash/work-directory.js';
 import { ProgramError, programText } from '#firmware-profiles/lib/program.js';
+import { syncFile } from '#firmware-profiles/lib/sync-file.js';
 import type { PlanInput } from '#firmware-profiles/plan.js';
 import { HUB_REGISTRY_HOST } from '#protocol/fleet/v1alpha1/well-known.js';
 import { exists } from '../../lib/files.js';
@@ -22,6 +23,7 @@ const REFERENCE = /^[A-Za-z0-9][\w./:@-]{0,254}$/;
 
 export interface PreloadOptions {
   readonly cache: string;
+  readonly work: Pick<WorkDirectory, 'sub'>;
   readonly credentials: Credentials;
   /** The hub's address on boards. */
   readonly hubUrl: string;
@@ -36,19 +38,15 @@ export async function fetchPreloads(
   if (images.length === 0) return [];
   const directory = join(options.cache, 'preload');
   await mkdir(directory, { recursive: true });
-  const certificates = await mkdtemp(join(tmpdir(), 'covey-registry-'));
-  try {
-    const { ca, cert, key } = options.credentials;
-    const files = { 'ca.crt': ca, 'client.cert': cert, 'client.key': key };
-    for (const [name, content] of Object.entries(files))
-      if (content !== undefined) await writeFile(join(certificates, name), content, { mode: 0o600 });
-    const fetched = [];
-    for (const image of new Set(images))
-      fetched.push(await fetchOne(image, directory, certificates, options));
-    return fetched;
-  } finally {
-    await rm(certificates, { recursive: true, force: true });
-  }
+  await using certificates = await options.work.sub();
+  const { ca, cert, key } = options.credentials;
+  const files = { 'ca.crt': ca, 'client.cert': cert, 'client.key': key };
+  for (const [name, content] of Object.entries(files))
+    if (content !== undefined) await writeFile(join(certificates.path, name), content, { mode: 0o600 });
+  const fetched = [];
+  for (const image of new Set(images))
+    fetched.push(await fetchOne(image, directory, certificates.path, options));
+  return fetched;
 }
 
 async function fetchOne(
@@ -79,6 +77,7 @@ async function fetchOne(
       // By digest: the tag may have moved since it was asked.
       const exact = `docker://${repositoryOf(source)}@${digest}`;
       await skopeo(image, [...copy, exact, `oci-archive:${partial}:${image}`], signal);
+      await syncFile(partial);
       await rename(partial, file);
     } finally {
       await rm(partial, { force: true });

@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { CardError } from '#firmware-profiles/card-error.js';
 import { digestOf, digestOfTree } from '#firmware-profiles/lib/digest.js';
 import { stageAgentRelease } from '#firmware-profiles/payload/agent-release.js';
@@ -115,6 +116,25 @@ describe('payload', () => {
     await refused(/incorrect header check/);
     await writeArchive(file, [{ path: 'x', text: 'y', mode: 0o644 }]);
     await refused(/does not begin with payload\.json/);
+  });
+
+  test('a copy that was cut off anywhere is refused', async (t) => {
+    const directory = await tempDir(t);
+    const file = join(directory, 'payload.tar.gz');
+    await writeArchive(file, await members(directory));
+    const whole = await readFile(file);
+    for (let length = 0; length < whole.length; length += 1 + (whole.length >> 5)) {
+      await writeFile(file, whole.subarray(0, length));
+      await assert.rejects(
+        openPayload(file),
+        { name: 'CardError', message: /payload\.tar\.gz is not a whole payload of Covey .*: remove it/s },
+        `${length} of ${whole.length} bytes`,
+      );
+    }
+    // One whose packing is whole, and the archive in it is not.
+    const unpacked = gunzipSync(whole);
+    await writeFile(file, gzipSync(unpacked.subarray(0, unpacked.length >> 1)));
+    await assert.rejects(openPayload(file), /is not a whole payload/);
   });
 
   test('an agent that is not bundled is told', async (t) => {

@@ -18,6 +18,7 @@ test('the payloads used last stay, and nothing of runs that were killed a day ag
     await utimes(join(cache, path), time, time);
   };
   await mkdir(join(cache, 'payload'));
+  await mkdir(join(cache, 'preload'));
   for (let days = 1; days <= 8; days += 1)
     await make(`payload/payload-0.1.0-bookworm-${days}.tar.gz`, 24 * days + 1);
   await make('payload/payload-0.1.0-bookworm-new.tar.gz', 1);
@@ -35,6 +36,9 @@ test('the payloads used last stay, and nothing of runs that were killed a day ag
     await make(path, age, true);
   await make('payload/payload-0.1.0-x.tar.gz.1-2.partial', 25);
   await make('payload/payload-0.1.0-y.tar.gz.1-2.partial', 23);
+  await make('preload/0123-1.partial', 25);
+  await make('preload/0123-2.partial', 23);
+  await make('preload/0123.tar', 1000);
   await prunePayloads(cache, 'payload-0.1.0-bookworm-7.tar.gz', now);
   assert.deepEqual((await readdir(join(cache, 'payload'))).sort(), [
     'build-abcDE2',
@@ -50,6 +54,8 @@ test('the payloads used last stay, and nothing of runs that were killed a day ag
     'node-linux-arm64-22.0.0',
     'npm',
     'payload',
+    'preload',
   ];
   assert.deepEqual((await readdir(cache)).sort(), kept);
+  assert.deepEqual((await readdir(join(cache, 'preload'))).sort(), ['0123-2.partial', '0123.tar']);
 });
