@@ -28,6 +28,8 @@ export class AgentUpdates implements Disposable {
   readonly #subscriptions: readonly Disposable[];
   /** What was sent in a session. */
   readonly #sent = new WeakMap<DeviceSession, string>();
+  /** Device → the offer that it was told of last and that was not withdrawn, in whatever session. */
+  readonly #told = new Map<string, string>();
 
   constructor(options: AgentUpdatesOptions) {
     this.#options = options;
@@ -40,6 +42,7 @@ export class AgentUpdates implements Disposable {
           if (before.status.updateOffer?.offer !== device.status.updateOffer?.offer)
             this.#bring(device.metadata.name);
         },
+        deleted: (device) => this.#told.delete(device.metadata.name),
       }),
       // The offer of a release may be seen before the release itself.
       this.#releases.subscribe({
@@ -58,6 +61,17 @@ export class AgentUpdates implements Disposable {
     if (!update.hasKey) sender.send(session, 'command', { kind: 'release-key', key: releaseKey });
     this.#sent.delete(session);
     this.#bring(session.device);
+    if (!this.#sent.has(session)) this.#withdrawOld(session, update);
+  }
+
+  /** An offer that went while the device was away: its agent may have run on, and be at it. */
+  #withdrawOld(session: DeviceSession, { last }: AgentUpdate): void {
+    const atIt = last?.state === 'Downloading' || last?.state === 'Installing' ? last.offer : undefined;
+    const offers = new Set([this.#told.get(session.device), atIt]);
+    this.#told.delete(session.device);
+    for (const offer of offers)
+      if (offer !== undefined)
+        this.#options.sender.send(session, 'command', { kind: 'withdraw-update', offer });
   }
 
   #bring(name: string): void {
@@ -68,9 +82,11 @@ export class AgentUpdates implements Disposable {
     if (offer?.offer === sent) return;
     if (offer !== undefined) {
       this.#sent.set(session, offer.offer);
+      this.#told.set(name, offer.offer);
       this.#options.sender.send(session, 'command', { kind: 'update-agent', ...offer });
     } else if (sent !== undefined) {
       this.#sent.delete(session);
+      this.#told.delete(name);
       this.#options.sender.send(session, 'command', { kind: 'withdraw-update', offer: sent });
     }
   }

@@ -8,7 +8,7 @@ import type { Sender } from '#hub/link/sender.js';
 import { DeviceSession } from '#hub/link/session.js';
 import type { Device, UpdateOffered } from '#protocol/fleet/v1alpha1/device.js';
 import { silentLogger } from '#protocol/lib/logger.js';
-import type { AgentUpdate } from '#protocol/link/agent-update.js';
+import type { AgentUpdate, UpdateState } from '#protocol/link/agent-update.js';
 import type { Command } from '#protocol/link/command.js';
 import type { Hello } from '#protocol/link/hello.js';
 import { agentRelease } from '#test/helpers/agent-releases.js';
@@ -54,7 +54,10 @@ async function setUp(t: TestContext) {
     sent.splice(0).map((command) => ('offer' in command ? `${command.kind} ${command.offer}` : command.kind));
   client.put(AGENT_RELEASES, agentRelease({ version: '2.0.0' }));
   await offer(undefined);
-  return { client, clock, connect, offer, news, sent };
+  const disconnect = () => {
+    session = undefined;
+  };
+  return { client, clock, connect, disconnect, offer, news, sent };
 }
 
 test('an offer is sent once in a session, and again in the next', async (t) => {
@@ -84,6 +87,29 @@ test('an offer that is gone is withdrawn from the session that has it', async (t
   assert.deepEqual(news(), ['update-agent uid-of-2.0.0/1', 'withdraw-update uid-of-2.0.0/1']);
   connect(KEYED);
   assert.deepEqual(news(), []);
+});
+
+test('an offer that goes while the device is away is withdrawn when it is back, also by a hub that was restarted', async (t) => {
+  const { connect, offer, news, disconnect } = await setUp(t);
+  connect(KEYED);
+  await offer(OFFERED);
+  disconnect();
+  await offer(undefined);
+  news();
+  connect(KEYED);
+  assert.deepEqual(news(), ['withdraw-update uid-of-2.0.0/1']);
+  connect(KEYED);
+  assert.deepEqual(news(), []);
+  const at = (state: UpdateState) =>
+    connect({ ...KEYED, last: { offer: 'uid-of-1.9.0/1', version: '1.9.0', state } });
+  at('Downloading');
+  assert.deepEqual(news(), ['withdraw-update uid-of-1.9.0/1']);
+  at('Failed');
+  assert.deepEqual(news(), []);
+  // The later offer takes the place of the earlier.
+  await offer(OFFERED);
+  at('Installing');
+  assert.deepEqual(news().slice(-1), ['update-agent uid-of-2.0.0/1']);
 });
 
 test('the key is sent to a device that has none, and nothing to an agent that knows no updates', async (t) => {
