@@ -14,7 +14,7 @@ import {
   FLEET_LABEL,
   isReservedLabel,
 } from '#protocol/fleet/v1alpha1/well-known.js';
-import type { AgentUpdate, UpdateOutcome } from '#protocol/link/agent-update.js';
+import type { AgentUpdate } from '#protocol/link/agent-update.js';
 import type { Hello } from '#protocol/link/hello.js';
 import type { NodeReport } from '#protocol/link/node-report.js';
 import { findCondition, setCondition } from '#protocol/meta/condition.js';
@@ -108,10 +108,11 @@ function mergeConditions(
 
 /** The Device's status with what the session says; presence, lease and offers of releases are others'. */
 export function deviceStatus(
-  { agentRelease: _release, ...current }: DeviceStatus,
+  { agentRelease: _release, update: before, ...current }: DeviceStatus,
   { epoch, hello, report, update }: DeviceFacts,
   now: string,
 ): DeviceStatus {
+  const last = update === undefined ? before : outcome(before, update, now);
   const addresses = report?.status.addresses ?? hello.node.addresses;
   return {
     ...current,
@@ -119,7 +120,7 @@ export function deviceStatus(
     epoch,
     agentVersion: hello.agentVersion,
     ...(update?.release === undefined ? {} : { agentRelease: update.release }),
-    ...(update?.last === undefined ? {} : { update: outcome(current.update, update.last, now) }),
+    ...(last === undefined ? {} : { update: last }),
     profile: hello.profile,
     ...(addresses === undefined ? {} : { addresses }),
     ...preflightOf(current, report, now),
@@ -141,12 +142,20 @@ function preflightOf(
   return { conditions: setCondition(conditions, { type, status, reason, message }, now) };
 }
 
-/** The time is that of the state's first news. */
+/**
+ * What is on record of the last offer after the device has spoken. The time is that of the state's first news. A
+ * failure stands: the hub has given up an offer that the device is still at, or the device has a new card, which
+ * knows of no offers; unless that card runs the very release.
+ */
 function outcome(
   before: DeviceUpdate | undefined,
-  { offer, version, state, reason }: UpdateOutcome,
+  { release, last }: AgentUpdate,
   now: string,
-): DeviceUpdate {
+): DeviceUpdate | undefined {
+  const failed = before?.state === 'Failed' ? before : undefined;
+  if (last === undefined) return failed?.version === release ? undefined : failed;
+  const { offer, version, state, reason } = last;
+  if (failed?.offer === offer && state !== 'Updated' && state !== 'Failed') return failed;
   const same = before?.offer === offer && before.state === state;
   return {
     offer,

@@ -4,7 +4,7 @@
  * one because a later one does not go on.
  */
 import { createHash } from 'node:crypto';
-import type { AgentRelease } from '#protocol/fleet/v1alpha1/agent-release.js';
+import type { AgentRelease, AgentUpdateFailure } from '#protocol/fleet/v1alpha1/agent-release.js';
 import type { DeviceUpdate, UpdateOffered } from '#protocol/fleet/v1alpha1/device.js';
 import { labelSelectorMatches } from '#protocol/meta/label-selector.js';
 import { compareSemver, isSemver } from '#protocol/meta/semver.js';
@@ -36,11 +36,13 @@ export interface Member {
   readonly standing: Standing;
   /** Why it failed. */
   readonly reason?: string;
+  /** It failed for want of an outcome, which only the hub can note. */
+  readonly gaveNoOutcome?: true;
 }
 
-/** A device that is offline for this long while it updates no longer holds a place. */
+/** A device that is offline for this long while it updates no longer holds a place. On trial it has twice the time of the trial. */
 export const LOST_AFTER_MS = 10 * 60_000;
-/** An offer without an outcome has failed after this long. */
+/** An offer without an outcome has failed after this long, or after four times the time of its trial if that is longer. */
 export const OFFER_LIMIT_MS = 6 * 3_600_000;
 
 /** Names one try of a release. */
@@ -74,20 +76,47 @@ export function memberOf(device: FleetDevice, release: AgentRelease, now: number
   const { update, offered, running } = device;
   const offer = offerOf(release);
   const said = update?.offer === offer ? update : undefined;
+  const onTrial = isOnTrialOf(device, release);
+  const healthyMs = release.spec.rollout.healthySeconds * 1000;
   if (running === undefined) return { device, standing: 'not-updatable' };
   if (said?.state === 'Failed')
     return { device, standing: 'failed', reason: said.reason ?? 'the device gave no reason' };
-  if (running === release.spec.version && said?.state !== 'OnTrial') return { device, standing: 'updated' };
+  if (running === release.spec.version && !onTrial) return { device, standing: 'updated' };
   if (!release.spec.allowDowngrade && isLater(running, release.spec.version))
     return { device, standing: 'ahead' };
-  if (offered?.offer !== offer && said?.state !== 'OnTrial') return { device, standing: 'pending' };
+  // Of its last offer only does a device know the end: since then it was offered another release, or has a new card.
+  const failure = onTrial ? undefined : failureOf(device.name, release);
+  if (failure !== undefined) return { device, standing: 'failed', reason: failure.reason };
+  if (offered?.offer !== offer && !onTrial) return { device, standing: 'pending' };
   // Whoever has not switched yet is asked anew when it is back.
-  if (!device.online && now - (device.lastHeard ?? 0) > LOST_AFTER_MS)
-    return { device, standing: said?.state === 'OnTrial' ? 'lost' : 'pending' };
+  const silence = device.online ? 0 : now - (device.lastHeard ?? 0);
+  if (silence > Math.max(LOST_AFTER_MS, onTrial ? 2 * healthyMs : 0))
+    return { device, standing: onTrial ? 'lost' : 'pending' };
   const offeredAt = offered?.offer === offer ? parseTime(offered.time ?? '') : undefined;
-  if (device.online && offeredAt !== undefined && now - offeredAt > OFFER_LIMIT_MS)
-    return { device, standing: 'failed', reason: `no outcome within ${OFFER_LIMIT_MS / 3_600_000} hours` };
+  const limitMs = Math.max(OFFER_LIMIT_MS, 4 * healthyMs);
+  if (device.online && offeredAt !== undefined && now - offeredAt > limitMs) {
+    const reason = `no outcome within ${Math.round(limitMs / 3_600_000)} hours`;
+    return { device, standing: 'failed', reason, gaveNoOutcome: true };
+  }
   return { device, standing: 'updating' };
+}
+
+/** Whether it has switched to the release and may still go back, be it by an earlier attempt. */
+export function isOnTrialOf({ update }: FleetDevice, { metadata }: AgentRelease): boolean {
+  return update?.state === 'OnTrial' && update.offer.startsWith(`${metadata.uid}/`);
+}
+
+/** Failures of the present attempt that are on record. */
+export function knownFailures({ spec, status }: AgentRelease): readonly AgentUpdateFailure[] {
+  return status.attempt === spec.rollout.attempt ? (status.failures ?? []) : [];
+}
+
+export function failureToList({ name, update }: FleetDevice, reason = ''): AgentUpdateFailure {
+  return { device: name, reason, ...(update?.time === undefined ? {} : { time: update.time }) };
+}
+
+function failureOf(device: string, release: AgentRelease): AgentUpdateFailure | undefined {
+  return knownFailures(release).find((failure) => failure.device === device);
 }
 
 function isLater(running: string, version: string): boolean {

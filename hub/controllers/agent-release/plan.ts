@@ -1,15 +1,30 @@
 /**
  * Decides which devices are offered which release now, from the whole fleet at once. Pure. Never are more devices
  * touched by a release than its percentage allows, nor more at it at one time than `maxInFlight`; at `maxFailures`
- * nothing more is offered and what can still be called off is. Devices that are offline wait without being counted
- * against anything.
+ * nothing more is offered and what can still be called off is; removing a device that failed does not set it going
+ * again. Devices that are offline wait without being counted against anything.
  */
-import type { AgentRelease } from '#protocol/fleet/v1alpha1/agent-release.js';
-import { byAge, type FleetDevice, type Member, memberOf, offerOf, rank, releaseFor } from './assign.js';
+import type { AgentRelease, AgentUpdateFailure } from '#protocol/fleet/v1alpha1/agent-release.js';
+import type { DeviceUpdate } from '#protocol/fleet/v1alpha1/device.js';
+import {
+  byAge,
+  type FleetDevice,
+  failureToList,
+  isOnTrialOf,
+  knownFailures,
+  type Member,
+  memberOf,
+  offerOf,
+  rank,
+  releaseFor,
+  type Standing,
+} from './assign.js';
 
 export interface Rollout {
   readonly release: AgentRelease;
   readonly members: readonly Member[];
+  /** Failures of devices that are no longer of the fleet, or meant for another release now. */
+  readonly departed: readonly AgentUpdateFailure[];
   readonly halted: boolean;
   /** A later release took devices from it, and it has none left. */
   readonly superseded: boolean;
@@ -17,7 +32,9 @@ export interface Rollout {
 
 export type UpdateStep =
   | { readonly kind: 'offer'; readonly device: string; readonly release: string; readonly offer: string }
-  | { readonly kind: 'withdraw'; readonly device: string };
+  | { readonly kind: 'withdraw'; readonly device: string }
+  /** The offer had no outcome: it is withdrawn, and its failure put on record. */
+  | { readonly kind: 'give-up'; readonly device: string; readonly update: DeviceUpdate };
 
 export interface FleetPlan {
   readonly steps: readonly UpdateStep[];
@@ -37,20 +54,46 @@ export function planFleet(
     const release = releaseFor(device, ordered);
     if (release !== undefined) members.get(release)?.push(memberOf(device, release, now));
   }
-  const rollouts = [...members].map(([release, own], index) => ({
-    release,
-    members: own,
-    halted: count(own, 'failed') >= release.spec.rollout.maxFailures,
-    superseded: index > 0 && own.length === 0,
-  }));
+  const rollouts = [...members].map(([release, own], index) => {
+    const departed = departedOf(release, own, devices);
+    return {
+      release,
+      members: own,
+      departed,
+      halted: count(own, 'failed') + departed.length >= release.spec.rollout.maxFailures,
+      superseded: index > 0 && own.length === 0,
+    };
+  });
   const wanted = new Map<string, { release: string; offer: string }>();
+  const steps: UpdateStep[] = [];
   for (const rollout of rollouts) {
-    const offer = offerOf(rollout.release);
-    for (const { name } of chosen(rollout))
-      wanted.set(name, { release: rollout.release.metadata.name, offer });
+    const { release } = rollout;
+    const offer = offerOf(release);
+    for (const { device, gaveNoOutcome, reason } of rollout.members)
+      if (gaveNoOutcome)
+        steps.push({
+          kind: 'give-up',
+          device: device.name,
+          update: {
+            offer,
+            version: release.spec.version,
+            state: 'Failed',
+            ...(reason === undefined ? {} : { reason }),
+          },
+        });
+    for (const device of chosen(rollout)) {
+      // On trial the device is bound to the offer that it took; it is asked again when that is over.
+      if (isOnTrialOf(device, release)) {
+        if (device.offered !== undefined) wanted.set(device.name, device.offered);
+      } else wanted.set(device.name, { release: release.metadata.name, offer });
+    }
   }
+  const settled = new Set(steps.map(({ device }) => device));
+  for (const device of devices)
+    if (!settled.has(device.name)) steps.push(...stepFor(device, wanted.get(device.name)));
   return {
-    steps: devices.flatMap((device) => stepFor(device, wanted.get(device.name))),
+    // Places are given up before they are given away, should it be cut off in between.
+    steps: [...steps.filter(({ kind }) => kind !== 'offer'), ...steps.filter(({ kind }) => kind === 'offer')],
     rollouts,
     watchTime: rollouts.some((rollout) => count(rollout.members, 'updating') > 0),
   };
@@ -66,7 +109,7 @@ function chosen({ release, members, halted }: Rollout): readonly FleetDevice[] {
   const held = halted || paused;
   const updating = members.filter(({ standing }) => standing === 'updating').map(({ device }) => device);
   // On trial it is too late to call it off.
-  if (held) return updating.filter(({ update }) => isOnTrial(update?.state));
+  if (held) return updating.filter((device) => isOnTrialOf(device, release));
   const touched = count(members, 'updated', 'failed', 'updating', 'lost');
   const desired = touched + count(members, 'pending');
   const room = Math.min(Math.ceil((desired * percentage) / 100) - touched, maxInFlight - updating.length);
@@ -79,8 +122,25 @@ function chosen({ release, members, halted }: Rollout): readonly FleetDevice[] {
   return [...updating, ...next];
 }
 
-function isOnTrial(state: string | undefined): boolean {
-  return state === 'OnTrial';
+const APART: ReadonlySet<Standing> = new Set(['not-updatable', 'ahead']);
+
+/** Whoever may run it speaks for itself. */
+function departedOf(
+  release: AgentRelease,
+  members: readonly Member[],
+  devices: readonly FleetDevice[],
+): readonly AgentUpdateFailure[] {
+  const present = new Set(
+    members.filter(({ standing }) => !APART.has(standing)).map(({ device }) => device.name),
+  );
+  const known = knownFailures(release).filter(({ device }) => !present.has(device));
+  const named = new Set(known.map(({ device }) => device));
+  const offer = offerOf(release);
+  const news = devices.filter(
+    ({ name, update }) =>
+      update?.offer === offer && update.state === 'Failed' && !present.has(name) && !named.has(name),
+  );
+  return [...known, ...news.map((device) => failureToList(device, device.update?.reason))];
 }
 
 function stepFor(
@@ -90,5 +150,5 @@ function stepFor(
   if (wanted?.offer === offered?.offer) return [];
   return wanted === undefined
     ? [{ kind: 'withdraw', device: name }]
-    : [{ kind: 'offer', device: name, ...wanted }];
+    : [{ kind: 'offer', device: name, release: wanted.release, offer: wanted.offer }];
 }

@@ -98,11 +98,12 @@ class AgentReleases {
 
   async #apply(step: UpdateStep, now: number): Promise<void> {
     const { client } = this.#parts;
-    const updateOffer =
-      step.kind === 'withdraw' ? null : { release: step.release, offer: step.offer, time: formatTime(now) };
-    await client
-      .resource<Device>(DEVICES)
-      .patch(step.device, undefined, 'merge', { status: { updateOffer } }, 'status');
+    const time = formatTime(now);
+    const status = {
+      updateOffer: step.kind === 'offer' ? { release: step.release, offer: step.offer, time } : null,
+      ...(step.kind === 'give-up' ? { update: { ...step.update, time } } : {}),
+    };
+    await client.resource<Device>(DEVICES).patch(step.device, undefined, 'merge', { status }, 'status');
   }
 
   async #write(rollout: Rollout, now: number): Promise<void> {

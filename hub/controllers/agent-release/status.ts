@@ -7,19 +7,23 @@ import {
 } from '#protocol/fleet/v1alpha1/agent-release.js';
 import { setCondition } from '#protocol/meta/condition.js';
 import { formatTime } from '#protocol/meta/time.js';
-import { type Member, offerOf } from './assign.js';
+import { failureToList, type Member, offerOf } from './assign.js';
 import { count, type Rollout } from './plan.js';
 
 export function rolloutStatus(rollout: Rollout, now: number): AgentReleaseStatus {
-  const { release, members } = rollout;
+  const { release, members, departed } = rollout;
   const observedGeneration = release.metadata.generation;
   const base = {
     ...release.status,
     ...(observedGeneration === undefined ? {} : { observedGeneration }),
   };
   // Its devices are another's now; what became of it stays on record.
-  if (rollout.superseded)
-    return withPhase(base, 'Superseded', 'a later release is meant for all devices of this one', now);
+  const { attempt } = release.spec.rollout;
+  const failures = failuresOf(members, departed);
+  if (rollout.superseded) {
+    const kept = failures.length === 0 ? base : { ...base, attempt, failures: [...failures] };
+    return withPhase(kept, 'Superseded', 'a later release is meant for all devices of this one', now);
+  }
   const counts = {
     desired: count(members, 'updated', 'failed', 'updating', 'pending', 'lost'),
     updated: count(members, 'updated'),
@@ -29,9 +33,8 @@ export function rolloutStatus(rollout: Rollout, now: number): AgentReleaseStatus
     notUpdatable: count(members, 'not-updatable'),
   };
   const phase = phaseOf(rollout, counts);
-  const failures = failuresOf(members);
   const message = messageOf(rollout, counts, phase, failures);
-  return withPhase({ ...base, ...counts, failures: [...failures] }, phase, message, now);
+  return withPhase({ ...base, ...counts, attempt, failures: [...failures] }, phase, message, now);
 }
 
 type Counts = Readonly<
@@ -44,14 +47,16 @@ function phaseOf({ release, halted }: Rollout, { desired, updated }: Counts): Re
   return release.spec.rollout.paused ? 'Paused' : 'Progressing';
 }
 
-function failuresOf(members: readonly Member[]): readonly AgentUpdateFailure[] {
-  return members
-    .filter(({ standing }) => standing === 'failed')
-    .map(({ device, reason = '' }) => ({
-      device: device.name,
-      reason,
-      ...(device.update?.time === undefined ? {} : { time: device.update.time }),
-    }))
+function failuresOf(
+  members: readonly Member[],
+  departed: readonly AgentUpdateFailure[],
+): readonly AgentUpdateFailure[] {
+  return [
+    ...departed,
+    ...members
+      .filter(({ standing }) => standing === 'failed')
+      .map(({ device, reason }) => failureToList(device, reason)),
+  ]
     .sort((a, b) => compare(a.time ?? '', b.time ?? '') || compare(a.device, b.device))
     .slice(0, MAX_LISTED_FAILURES);
 }
@@ -61,7 +66,7 @@ function compare(a: string, b: string): number {
 }
 
 function messageOf(
-  { release, members }: Rollout,
+  { release, members, departed }: Rollout,
   { desired, updated, updating, notUpdatable, failed }: Counts,
   phase: ReleasePhase,
   failures: readonly AgentUpdateFailure[],
@@ -84,7 +89,7 @@ function messageOf(
     phase === 'Complete'
       ? [desired === 0 ? 'no device is to be updated' : `all ${desired} devices run it`]
       : phase === 'Halted'
-        ? [`halted at ${failed} of at most ${maxFailures} failures`]
+        ? [`halted at ${failed + departed.length} of at most ${maxFailures} failures`]
         : phase === 'Paused'
           ? ['paused by spec.rollout.paused']
           : [

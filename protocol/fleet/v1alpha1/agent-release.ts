@@ -108,8 +108,9 @@ export const agentReleaseStatusSchema = struct(`${FLEET}.AgentReleaseStatus`, {
     int32().optional(),
   ),
   message: described('One line for people.', z.string().optional()),
+  attempt: described('spec.rollout.attempt that the failures are of.', int32().optional()),
   failures: described(
-    `Devices that failed, at most ${MAX_LISTED_FAILURES} of them.`,
+    `Devices that failed, at most ${MAX_LISTED_FAILURES} of them; they are not offered it again in this attempt.`,
     atomicList(agentUpdateFailureSchema).optional(),
   ),
   conditions: described(

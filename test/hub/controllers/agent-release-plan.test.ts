@@ -187,14 +187,70 @@ test('a device that goes offline while it updates is no failure, and gives up it
   assert.equal(own && rolloutStatus(own, NOW).failed, 0);
 });
 
-test('an offer without an outcome fails in the end', () => {
+test('an offer without an outcome fails in the end, for good', () => {
   const release = rollout({});
   const stuck = at(release, 'stuck', 'Downloading');
   const [before] = planFleet([release], [stuck], NOW + OFFER_LIMIT_MS).rollouts;
   assert.equal(before?.halted, false);
   const plan = planFleet([release], [stuck], NOW + OFFER_LIMIT_MS + 1);
   assert.equal(plan.rollouts[0]?.halted, true);
-  assert.deepEqual(plan.steps, [{ kind: 'withdraw', device: 'stuck' }]);
+  const update = {
+    offer: offerOf(release),
+    version: '2.0.0',
+    state: 'Failed',
+    reason: 'no outcome within 6 hours',
+  } as const;
+  assert.deepEqual(plan.steps, [{ kind: 'give-up', device: 'stuck', update }]);
+  const after = planFleet([release], [{ ...stuck, offered: undefined, update }], NOW + OFFER_LIMIT_MS + 2);
+  assert.equal(after.rollouts[0]?.halted, true);
+  assert.deepEqual(after.steps, []);
+});
+
+test('a trial of many hours is no failure while it lasts, and a device that is silent meanwhile keeps its place', () => {
+  const release = rollout({ healthySeconds: 86_400, maxInFlight: 1 });
+  const long = (more: Partial<FleetDevice>) =>
+    at(release, 'slow', 'OnTrial', { running: '2.0.0', lastHeard: NOW, ...more });
+  const plan = planFleet([release], [long({})], NOW + OFFER_LIMIT_MS + 1);
+  assert.deepEqual([plan.steps, plan.rollouts[0]?.halted], [[], false]);
+  const silent = [long({ online: false }), ...fleet(1)];
+  assert.deepEqual(offered([release], silent, NOW + LOST_AFTER_MS + 1), []);
+});
+
+test('another attempt leaves a trial alone, and counts it', () => {
+  const release = rollout({ maxInFlight: 1 });
+  const onTrial = at(release, 'busy', 'OnTrial', { running: '2.0.0' });
+  const again = { ...release, spec: { ...release.spec, rollout: { ...release.spec.rollout, attempt: 2 } } };
+  const plan = planFleet([again], [onTrial, ...fleet(1)], NOW);
+  assert.deepEqual(plan.steps, []);
+  assert.deepEqual(
+    plan.rollouts[0]?.members.map(({ standing }) => standing),
+    ['updating', 'pending'],
+  );
+});
+
+test('a failure is remembered when its device is gone, has a new card, or was offered another release', () => {
+  const release = rollout({});
+  const [failed] = planFleet([release], [at(release, 'bad', 'Failed', { offered: undefined })], NOW).rollouts;
+  assert.ok(failed);
+  const halted = { ...release, status: rolloutStatus(failed, NOW) };
+  const other = rollout({}, '1.9.0');
+  for (const bad of [
+    [],
+    [fleetDevice({ name: 'bad' })],
+    [at(other, 'bad', 'Updated', { running: '1.9.0' })],
+  ]) {
+    const { steps, rollouts } = planFleet([halted], [...bad, ...fleet(2)], NOW);
+    assert.ok(!steps.some(({ kind }) => kind === 'offer'));
+    const [own] = rollouts;
+    assert.ok(own?.halted);
+    const status = rolloutStatus(own, NOW);
+    assert.match(status.message ?? '', /^halted at 1 of at most 1 failures; bad: reason of bad/);
+    assert.equal(status.failures?.length, 1);
+  }
+  const mended = planFleet([halted], [fleetDevice({ name: 'bad', running: '2.0.0' }), ...fleet(1)], NOW);
+  assert.equal(mended.rollouts[0]?.halted, false, 'it runs the release after all');
+  const again = { ...halted, spec: { ...halted.spec, rollout: { ...halted.spec.rollout, attempt: 2 } } };
+  assert.deepEqual(offered([again], fleet(1)), ['pi-0 2.0.0']);
 });
 
 test('offers of a release that is gone are withdrawn; it is complete when all run it', () => {

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type DeviceFacts, deviceStatus } from '#hub/link/node-status.js';
-import type { DeviceStatus } from '#protocol/fleet/v1alpha1/device.js';
+import type { DeviceStatus, DeviceUpdate } from '#protocol/fleet/v1alpha1/device.js';
+import type { AgentUpdate } from '#protocol/link/agent-update.js';
 import { preflightState } from '#protocol/link/board-finding.js';
 import { helloSchema } from '#protocol/link/hello.js';
 import { device } from '#test/helpers/objects.js';
@@ -48,4 +49,34 @@ test('PreflightFailed follows what the board says, and is not there for a board 
   assert.deepEqual(deviceStatus(failed, facts([ERROR]), LATER).conditions, failed.conditions);
   const [mended] = deviceStatus(failed, facts([]), LATER).conditions ?? [];
   assert.deepEqual([mended?.status, mended?.reason, mended?.lastTransitionTime], ['False', 'Passed', LATER]);
+});
+
+test('of a failed update the record stands, but for who runs the release by another card', () => {
+  const failed = {
+    offer: 'r/1',
+    version: '2.0.0',
+    state: 'Failed',
+    reason: 'no outcome',
+    time: NOW,
+  } as const;
+  const after = (update: AgentUpdate, before: DeviceUpdate = failed) =>
+    deviceStatus({ update: before }, { ...facts([]), update }, LATER).update;
+  const last = { offer: 'r/1', version: '2.0.0' };
+  // The hub gave up what the device is still at.
+  assert.deepEqual(
+    after({ release: '1.0.0', hasKey: true, last: { ...last, state: 'Downloading' } }),
+    failed,
+  );
+  assert.equal(
+    after({ release: '2.0.0', hasKey: true, last: { ...last, state: 'Updated' } })?.state,
+    'Updated',
+  );
+  assert.equal(
+    after({ release: '1.0.0', hasKey: true, last: { ...last, offer: 'r/2', state: 'Downloading' } })?.state,
+    'Downloading',
+  );
+  // A new card knows of no offers.
+  assert.deepEqual(after({ release: '1.0.0', hasKey: true }), failed);
+  assert.equal(after({ release: '2.0.0', hasKey: true }), undefined);
+  assert.equal(after({ release: '1.0.0', hasKey: true }, { ...last, state: 'OnTrial' }), undefined);
 });
