@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { CardError } from '../card-error.js';
 import type { BaseImage } from '../image/base-image.js';
-import { Ext4Volume, isExt } from '../image/ext4-volume.js';
+import { Ext4Volume, isExt, isUnclean } from '../image/ext4-volume.js';
 import { FatVolume, isFat } from '../image/fat-volume.js';
 import type { Partition } from '../image/partition.js';
 import { copyPart } from '../image/sparse-file.js';
@@ -48,6 +48,11 @@ export async function partitionsOf(base: BaseImage, profile: FirmwareProfile): P
   if (isDirect && root !== undefined && !hasExt) {
     throw new CardError(
       `partition ${root.number} of the image is no ext4, as profile ${name} says: is it an image for this board?`,
+    );
+  }
+  if (isDirect && root !== undefined && (await isUnclean({ file: base.disk, offset: root.start }))) {
+    throw new CardError(
+      `the root file system of the image was in use when the image was made, and its journal would undo what is written to it: unpack the image and clean it with e2fsck -f 'IMAGE?offset=${root.start}', or take another`,
     );
   }
   // Other dialects only look at it, and do without.

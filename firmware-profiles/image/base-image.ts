@@ -107,8 +107,10 @@ async function unpack(
     await output?.[Symbol.asyncDispose]();
   }
   signal?.throwIfAborted();
-  // A wrong download explains why it cannot be unpacked, so the digest has the first word, once all was read.
-  if (expected !== undefined && done === size) checkDigest(name, digest.digest('hex'), expected);
+  // A wrong download explains why it cannot be unpacked, so the digest has the first word, once all was read. One that
+  // could be unpacked never goes on without it, be its file longer than it was at first.
+  if (expected !== undefined && (failure === undefined || done >= size))
+    checkDigest(name, digest.digest('hex'), expected);
   if (failure !== undefined) throw describeFailure(failure, name);
   progress.end();
   return { bytes, sha256: content.digest('hex') };

@@ -31,7 +31,10 @@ async function* gunzip(packed: Readable): AsyncIterable<Buffer> {
   // The loop below sees a failure as the stream's; it is awaited after the loop, too late for the runtime.
   fed.catch(() => undefined);
   for await (const chunk of unpacked) yield chunk as Buffer;
-  await fed;
+  await fed.catch((cause: unknown) => {
+    // All is unpacked: zlib stopped at what is no further member, and left the rest unread.
+    throw Object.assign(new Error('something else follows its end', { cause }), { code: 'Z_DATA_ERROR' });
+  });
 }
 
 async function* throughProgram(packed: Readable, program: RunningProgram): AsyncIterable<Buffer> {

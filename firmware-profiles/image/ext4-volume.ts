@@ -12,18 +12,36 @@ import { diskFull } from './sparse-file.js';
 import { parentsOf, pathParts, type VolumeAccess, type VolumeContent, type VolumePlace } from './volume.js';
 
 const SUPERBLOCK_OFFSET = 1024;
+const SUPERBLOCK_BYTES = 1024;
 const EXT_MAGIC = 0xef53;
+/** Of the features that a kernel must know: the journal holds what is not in its place yet. */
+const RECOVER = 0x4;
 const MISSING = /File not found by ext2_lookup/;
 /** Said in the course of normal work. */
 const HARMLESS = [/^debugfs \d/, /^Setting current time/, /^Allocated inode/, /^debugfs: /];
 
 /** Whether an ext2, 3 or 4 begins at the place. */
-export async function isExt({ file, offset }: Pick<VolumePlace, 'file' | 'offset'>): Promise<boolean> {
+export async function isExt(place: Pick<VolumePlace, 'file' | 'offset'>): Promise<boolean> {
+  return (await superblockAt(place)) !== undefined;
+}
+
+/** Whether it was in use when it was copied: a kernel that mounts it puts old blocks from the journal over newer ones. */
+export async function isUnclean(place: Pick<VolumePlace, 'file' | 'offset'>): Promise<boolean> {
+  const superblock = await superblockAt(place);
+  return superblock !== undefined && (superblock.readUInt32LE(96) & RECOVER) !== 0;
+}
+
+async function superblockAt({
+  file,
+  offset,
+}: Pick<VolumePlace, 'file' | 'offset'>): Promise<Buffer | undefined> {
   const handle = await open(file, 'r');
   try {
-    const magic = Buffer.alloc(2);
-    const { bytesRead } = await handle.read(magic, 0, 2, offset + SUPERBLOCK_OFFSET + 56);
-    return bytesRead === 2 && magic.readUInt16LE(0) === EXT_MAGIC;
+    const superblock = Buffer.alloc(SUPERBLOCK_BYTES);
+    const { bytesRead } = await handle.read(superblock, 0, SUPERBLOCK_BYTES, offset + SUPERBLOCK_OFFSET);
+    return bytesRead === SUPERBLOCK_BYTES && superblock.readUInt16LE(56) === EXT_MAGIC
+      ? superblock
+      : undefined;
   } finally {
     await handle.close();
   }

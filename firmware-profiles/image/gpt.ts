@@ -1,4 +1,4 @@
-/** Partition entries of a GUID partition table, with both checksums verified and the backup's place inside the image. */
+/** Partition entries of a GUID partition table, with both checksums verified and the places of entries and backup inside the image. */
 import { crc32 } from 'node:zlib';
 import { CardError } from '../card-error.js';
 import { type Partition, type ReadAt, SECTOR_BYTES } from './partition.js';
@@ -42,7 +42,10 @@ export async function readGpt(read: ReadAt, imageBytes: number, name: string): P
   if (entryBytes < MIN_ENTRY_BYTES || count * entryBytes > MAX_ENTRIES_BYTES) {
     throw damaged(`the GPT has ${count} entries of ${entryBytes} bytes`);
   }
-  const entries = await read(Number(header.readBigUInt64LE(72)) * SECTOR_BYTES, count * entryBytes);
+  const entriesAt = Number(header.readBigUInt64LE(72)) * SECTOR_BYTES;
+  const entriesEnd = entriesAt + count * entryBytes;
+  if (entriesEnd > imageBytes) throw damaged(`the GPT says that its entries end at byte ${entriesEnd}`);
+  const entries = await read(entriesAt, count * entryBytes);
   if (entries.length < count * entryBytes || crc32(entries) !== header.readUInt32LE(88)) {
     throw damaged('the checksum of the GPT entries is wrong');
   }
@@ -54,7 +57,10 @@ export async function readGpt(read: ReadAt, imageBytes: number, name: string): P
     const last = Number(entry.readBigUInt64LE(40));
     if (last < first) throw damaged(`GPT partition ${index + 1} ends before it begins`);
     const start = first * SECTOR_BYTES;
-    return [{ number: index + 1, start, bytes: (last - first + 1) * SECTOR_BYTES, type }];
+    const end = (last + 1) * SECTOR_BYTES;
+    if (start < 2 * SECTOR_BYTES || (start < entriesEnd && end > entriesAt))
+      throw damaged(`GPT partition ${index + 1} overlaps the partition table`);
+    return [{ number: index + 1, start, bytes: end - start, type }];
   });
 }
 

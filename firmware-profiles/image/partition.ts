@@ -7,7 +7,7 @@ export interface Partition {
   readonly number: number;
   readonly start: number;
   readonly bytes: number;
-  /** Two hexadecimal digits (MBR) or an upper-case GUID (GPT), as sfdisk writes them. */
+  /** Hexadecimal digits (MBR) or an upper-case GUID (GPT), as sfdisk writes them. */
   readonly type: string;
 }
 

@@ -3,7 +3,7 @@
  * partition table, every file of the plan, and that nothing outside the customised partition has changed.
  */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { closeSync, copyFileSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadProfiles } from '#firmware-profiles/load.js';
@@ -176,6 +176,29 @@ test('an image that is not laid out as its profile says is refused, with what wa
   const noPi = { ...PI_IMAGE, partitions: PI_IMAGE.partitions.map((one) => ({ ...one, files: {} })) };
   await assert.rejects(flashTo(t, syntheticImage(noPi), pi, path), /no cmdline\.txt/);
   await assert.rejects(sha256Of(path), /ENOENT/, 'nothing was made');
+});
+
+test('a root file system that was in use when it was copied is refused: its journal would undo the card', {
+  skip,
+}, async (t) => {
+  const profile = await profileNamed('radxa-rock-5b');
+  const directory = await tempDir(t);
+  const image = join(directory, 'used.img');
+  copyFileSync(syntheticImage(imageFor(profile)), image);
+  const { start } = placeOf(profile, image);
+  const features = start + 1024 + 96;
+  const disk = openSync(image, 'r+');
+  const needed = Buffer.alloc(4);
+  readSync(disk, needed, 0, 4, features);
+  needed.writeUInt32LE(needed.readUInt32LE(0) | 4, 0);
+  writeSync(disk, needed, 0, 4, features);
+  closeSync(disk);
+  const path = join(directory, 'out.img');
+  await assert.rejects(flashTo(t, image, profile, path), {
+    name: 'CardError',
+    message: new RegExp(`was in use when the image was made.*e2fsck -f 'IMAGE\\?offset=${start}'`),
+  });
+  assert.throws(() => readFileSync(path), /ENOENT/);
 });
 
 test('a payload that does not fit on the boot partition is told before anything is written', {

@@ -1,6 +1,7 @@
 /** Base images of every packing are opened alike; what is none, is cut off or is another one is named as such. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { appendFileSync } from 'node:fs';
 import { copyFile, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -101,6 +102,34 @@ test('a damaged packed image is not used', { skip }, async (t) => {
       /is (damaged|truncated) and cannot be unpacked .*download it again/s,
     );
   }
+});
+
+test('what follows the end of a packed image does not get past the digest', { skip }, async (t) => {
+  const file = join(await tempDir(t), 'longer');
+  const packed = gzipSync(await readFile(syntheticImage(PI_IMAGE)), { level: 1 });
+  await writeFile(file, Buffer.concat([packed, Buffer.alloc(4 * 2 ** 20)]));
+  const refused = {
+    name: 'CardError',
+    message: 'longer is damaged and cannot be unpacked (something else follows its end); download it again',
+  };
+  await assert.rejects(openImage(t, file), refused);
+  await assert.rejects(openImage(t, file, 'a1'.repeat(32)), refused);
+});
+
+test('a download that goes on while it is read is not taken for the whole', { skip }, async (t) => {
+  const file = join(await tempDir(t), 'growing.img');
+  await copyFile(syntheticImage(PI_IMAGE), file);
+  const digest = await sha256Of(file);
+  const { path } = await workDirectory(t);
+  let grown = false;
+  const advance = () => {
+    if (!grown) appendFileSync(file, 'more');
+    grown = true;
+  };
+  await assert.rejects(
+    openBaseImage({ file, sha256: digest, workDirectory: path, progress: { ...noProgress, advance } }),
+    /growing\.img is not the image that --sha256 names/,
+  );
 });
 
 test('what is no image is said to be none, with what it is', { skip }, async (t) => {

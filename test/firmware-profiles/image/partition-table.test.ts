@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { copyFile, open, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { crc32 } from 'node:zlib';
 import type { PartitionTable } from '#firmware-profiles/image/partition.js';
 import { readPartitionTable } from '#firmware-profiles/image/partition-table.js';
 import { sfdisk, tool } from '#test/helpers/flashing.js';
@@ -88,6 +89,50 @@ test('a GPT with one wrong bit is refused, as is one without its backup', { skip
   await copyFile(path, copy);
   await truncate(copy, 32 * MIB - 512);
   await assert.rejects(read(copy), /disk\.img is truncated: its backup partition table/);
+});
+
+/** Changes a GPT and makes its checksums right again. */
+async function rewrite(path: string, change: (header: Buffer, entries: Buffer) => void): Promise<void> {
+  const handle = await open(path, 'r+');
+  const [header, entries] = [Buffer.alloc(512), Buffer.alloc(128 * 128)];
+  await handle.read(header, 0, 512, 512);
+  await handle.read(entries, 0, entries.length, 1024);
+  change(header, entries);
+  header.writeUInt32LE(crc32(entries), 88);
+  header.writeUInt32LE(0, 16);
+  header.writeUInt32LE(crc32(header.subarray(0, header.readUInt32LE(12))), 16);
+  await handle.write(header, 0, 512, 512);
+  await handle.write(entries, 0, entries.length, 1024);
+  await handle.close();
+}
+
+test('a GPT whose checksums are right and whose places are not is refused', { skip }, async (t) => {
+  const path = await made(t, TABLES['GPT'] ?? '');
+  const copy = `${path}.copy`;
+  const at = (first: bigint, last: bigint) => (_header: Buffer, entries: Buffer) => {
+    entries.writeBigUInt64LE(first, 32);
+    entries.writeBigUInt64LE(last, 40);
+  };
+  const cases: Array<[Parameters<typeof rewrite>[1], RegExp]> = [
+    [
+      (header) => header.writeBigUInt64LE(2n ** 60n, 72),
+      /its entries end at byte \d+.*: the image is damaged/,
+    ],
+    [at(33n, 2048n), /GPT partition 1 overlaps the partition table: the image is damaged/],
+    [at(1n, 1n), /GPT partition 1 overlaps the partition table/],
+    [at(0n, 100n), /GPT partition 1 overlaps the partition table/],
+    [at(34n, 8192n), /partition 15 overlaps partition 1/],
+    [at(2048n, 2n ** 63n), /disk\.img is truncated: partition 1 ends at byte/],
+    [at(2n, 1n), /GPT partition 1 ends before it begins/],
+  ];
+  for (const [change, message] of cases) {
+    await copyFile(path, copy);
+    await rewrite(copy, change);
+    await assert.rejects(read(copy), { name: 'CardError', message });
+  }
+  await copyFile(path, copy);
+  await rewrite(copy, at(34n, 2047n));
+  assert.deepEqual((await read(copy)).partitions[0]?.start, 34 * 512);
 });
 
 test('a GPT for disks with large sectors is told apart from a damaged one', { skip }, async (t) => {
