@@ -52,19 +52,33 @@ export async function buildImage(options: BuildOptions): Promise<BuiltImage> {
   const recipe = planRecipe({ profile, suite, consoleLogin });
   const cache = join(options.cache, FOLDER);
   const say = progress ?? (() => undefined);
-  const key = createHash('sha256')
-    .update(JSON.stringify([FORMAT, recipe, sizeBytes]))
-    .digest('hex')
-    .slice(0, 16);
+  const key = keyOf(recipe, sizeBytes);
   const command = { signal };
   const { path, kept } = await keptImage({
     directory: cache,
-    name: `${recipe.profile}-${key}`,
+    name: nameOf(recipe, key),
     build: (work) => build({ recipe, sizeBytes, key, cache, work, command, say }),
   });
   if (kept) say(`taking the image built before: ${path}`);
   await copyImage(path, file, command);
   return { file, sizeBytes: (await stat(file)).size, kept };
+}
+
+/** Where below the cache the image is kept once it was built. */
+export function keptImageFile(options: Pick<BuildOptions, 'profile' | 'suite' | 'sizeBytes'>): string {
+  const recipe = planRecipe(options);
+  return join(FOLDER, `${nameOf(recipe, keyOf(recipe, options.sizeBytes))}.img`);
+}
+
+function nameOf({ profile }: Recipe, key: string): string {
+  return `${profile}-${key}`;
+}
+
+function keyOf(recipe: Recipe, sizeBytes: number | undefined): string {
+  return createHash('sha256')
+    .update(JSON.stringify([FORMAT, recipe, sizeBytes]))
+    .digest('hex')
+    .slice(0, 16);
 }
 
 interface Build {

@@ -7,6 +7,8 @@ import { type CsvField, type CsvProblem, parseCsv } from './csv.js';
 export const CARD_COLUMNS = [
   'name',
   'profile',
+  'image',
+  'sha256',
   'site',
   'labels',
   'wifi',

@@ -133,6 +133,11 @@ function describeFailure(failure: unknown, name: string): unknown {
   );
 }
 
+/** Rejects with a CardError when there is no such file, or none that can be read; its content is not looked at. */
+export async function checkImageFile(file: string): Promise<void> {
+  await (await openImageFile(file)).close();
+}
+
 async function openImageFile(file: string): Promise<FileHandle & AsyncDisposable> {
   try {
     const handle = await open(file, 'r');

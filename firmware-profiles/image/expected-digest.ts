@@ -16,10 +16,10 @@ export async function expectedDigest(option: string, image: string): Promise<str
   if (DIGEST.test(option)) return option.toLowerCase();
   const text = await readTextWithin(option, MAX_FILE_BYTES).catch((error: unknown) => {
     throw new CardError(
-      `--sha256 ${option}: neither 64 hexadecimal digits nor a readable file: ${fileTrouble(error)}`,
+      `${option}: neither 64 hexadecimal digits nor a readable file: ${fileTrouble(error)}`,
     );
   });
-  if (text === undefined) throw new CardError(`--sha256 ${option}: too large for a file of digests`);
+  if (text === undefined) throw new CardError(`${option}: too large for a file of digests`);
   const lines = text.split(/\r?\n/).flatMap((line) => {
     const match = LINE.exec(line.trim());
     return match === null ? [] : [{ digest: match[1] ?? '', name: match[2] }];
@@ -29,8 +29,8 @@ export async function expectedDigest(option: string, image: string): Promise<str
   if (found === undefined) {
     throw new CardError(
       lines.length === 0
-        ? `--sha256 ${option}: no SHA-256 in it; expected lines as sha256sum writes them`
-        : `--sha256 ${option}: none of its ${lines.length} lines is for ${basename(image)}`,
+        ? `${option}: no SHA-256 in it; expected lines as sha256sum writes them`
+        : `${option}: none of its ${lines.length} lines is for ${basename(image)}`,
     );
   }
   return found.digest.toLowerCase();

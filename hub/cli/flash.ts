@@ -17,6 +17,7 @@ import { ApiError } from '#protocol/meta/status.js';
 import { systemClock } from '../lib/system-clock.js';
 import { type Command, CommandError, type Output } from './command.js';
 import { BatchState, orderDigest } from './flash/batch-state.js';
+import { buildOnly } from './flash/build-only.js';
 import { type CardOrder, type OrderContext, orderCard } from './flash/card-order.js';
 import { type HubAccess, openHub } from './flash/hub-access.js';
 import { KeptClaims, openStateDirectory } from './flash/kept-claims.js';
@@ -40,6 +41,11 @@ export const flashCommand: Command = {
     const request = flashRequestFrom(args);
     using stop = new StopSignal();
     try {
+      const { batch, card } = request;
+      if (batch === undefined && card.name === undefined) {
+        await buildOnly(request, output, stop.signal);
+        return 0;
+      }
       return await new FlashRun(request, output, stop.signal).run();
     } catch (error) {
       if (stop.signal.aborted && !(error instanceof CommandError)) throw new CommandError('stopped');
@@ -65,6 +71,8 @@ interface Records {
   readonly claims: KeptClaims;
   /** Of a batch only. */
   readonly state: BatchState | undefined;
+  /** Files that the cards are made of. */
+  readonly sources: readonly string[];
 }
 
 /** What all cards of a run are made with. */
@@ -99,7 +107,9 @@ class FlashRun {
     const { tokens } = hub;
     const { claimLifetimeMs: lifetimeMs } = request;
     const claims = new KeptClaims({ directory, tokens, lifetimeMs, clock: systemClock });
-    const records: Records = { directory, claims, state };
+    const images = planned.flatMap(({ order: { image } }) => (image === undefined ? [] : [image.file]));
+    const sources = [request.payload, request.batch, ...new Set(images)].filter((file) => file !== undefined);
+    const records: Records = { directory, claims, state, sources };
     const open = await this.#unfinished(planned, records);
     if (open.length === 0) {
       this.#say(`all ${planned.length} cards are finished`);
@@ -130,15 +140,14 @@ class FlashRun {
   }
 
   /** Rejects with a CardError when the target may not be written to. */
-  async #check({ order: { settings }, to }: Planned, { claims }: Records): Promise<CheckedTarget> {
-    const { image, payload, batch, size, consent } = this.#request;
-    const sources = [image, payload, batch].filter((file) => file !== undefined);
+  async #check({ order: { settings }, to }: Planned, { claims, sources }: Records): Promise<CheckedTarget> {
+    const { size, consent } = this.#request;
     const mayBeFinished = (await claims.kept(settings.name, resolve(to), settings.hub.url)) !== undefined;
     return checkTarget({ path: to, size, consent, sources, mayBeFinished });
   }
 
   async #make(card: Planned, workshop: Workshop): Promise<void> {
-    const { directory, state, ...parts } = workshop;
+    const { directory, state, sources: _sources, ...parts } = workshop;
     const { order, to } = card;
     await using _target = await lockTarget(directory, to);
     // Again: what was there when all were checked may be another card by now.
@@ -192,12 +201,13 @@ class FlashRun {
 
   /** The cards, with everything about them checked. */
   async #orders(hub: HubAccess): Promise<readonly CardOrder[]> {
-    const { card, batch, passwordFile, dataDir } = this.#request;
+    const { card, batch, build, passwordFile, dataDir } = this.#request;
     // Asked of the hub once for each, however many cards.
     const profiles = new Map<string, Promise<FirmwareProfile>>();
     const context: OrderContext = {
       hub: { url: hub.url, ca: hub.ca },
       profileNamed: (name) => once(profiles, name, () => profileNamed(name, dataDir)),
+      build,
       wifiKeys: new Map(),
     };
     const file = batch === undefined ? undefined : await readBatch(batch);
@@ -248,9 +258,9 @@ class FlashRun {
   }
 
   /** What of the request makes a card another one. Not the payload: a newer agent makes no finished card wrong. */
-  #digestOf({ profile, settings }: CardOrder): string {
-    const { image, preload, size, suite } = this.#request;
-    const from = image === undefined ? null : resolve(image);
+  #digestOf({ profile, settings, image }: CardOrder): string {
+    const { preload, size, suite } = this.#request;
+    const from = image === undefined ? null : resolve(image.file);
     return orderDigest([settings, profile.spec, from, preload, size, suite]);
   }
 

@@ -10,6 +10,8 @@ export const COVEY = fileURLToPath(new URL('../../hub/cli/main.js', import.meta.
 export interface CoveyOptions {
   readonly timeoutMs?: number;
   readonly cwd?: string;
+  /** The test's own unless given. */
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 /** Runs to the end whatever the exit code; -1 when it had to be killed. */
@@ -18,7 +20,7 @@ export function covey(args: readonly string[], options: CoveyOptions = {}): Prom
     execFile(
       process.execPath,
       [COVEY, ...args],
-      { timeout: options.timeoutMs ?? 60_000, ...(options.cwd === undefined ? {} : { cwd: options.cwd }) },
+      { timeout: options.timeoutMs ?? 60_000, env: options.env ?? process.env, cwd: options.cwd ?? '.' },
       (error, stdout, stderr) => {
         const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
         resolve({ code, stdout, stderr });

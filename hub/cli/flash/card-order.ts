@@ -3,6 +3,8 @@
  * fault says which field it is in. The claim is missing still; it is made at the last moment.
  */
 import { CardError } from '#firmware-profiles/card-error.js';
+import { checkImageFile } from '#firmware-profiles/image/base-image.js';
+import { expectedDigest } from '#firmware-profiles/image/expected-digest.js';
 import { fileTrouble } from '#firmware-profiles/lib/file-trouble.js';
 import { readTextWithin } from '#firmware-profiles/lib/read-text.js';
 import { type FirmwareProfile, ProfileError } from '#firmware-profiles/profile.js';
@@ -11,8 +13,17 @@ import type { CardTexts } from './options.js';
 
 export type UnclaimedSettings = Omit<CardSettings, 'claim'>;
 
+/** A base image as a person named it. */
+export interface ImageFile {
+  readonly file: string;
+  /** What the file must have, hexadecimal. */
+  readonly sha256: string | undefined;
+}
+
 export interface CardOrder {
   readonly profile: FirmwareProfile;
+  /** Undefined: built from packages. */
+  readonly image: ImageFile | undefined;
   readonly settings: UnclaimedSettings;
 }
 
@@ -20,6 +31,8 @@ export interface CardOrder {
 export type OrderField =
   | 'name'
   | 'profile'
+  | 'image'
+  | 'sha256'
   | 'site'
   | 'labels'
   | 'wifi'
@@ -56,6 +69,8 @@ export interface OrderContext {
   readonly hub: { readonly url: string; readonly ca: string };
   /** By name or file; rejects with a ProfileError. */
   readonly profileNamed: (nameOrPath: string) => Promise<FirmwareProfile>;
+  /** Whether an image is built for a card that names none. */
+  readonly build: boolean;
   /** Derived keys by network; one that is missing is not asked for yet. */
   readonly wifiKeys: ReadonlyMap<string, string>;
 }
@@ -79,6 +94,7 @@ export async function orderCard(
     texts.profile === undefined
       ? void problems.push({ field: 'profile', message: 'no profile: which kind of board is it?' })
       : await attempt('profile', () => context.profileNamed(texts.profile ?? ''));
+  const image = await imageOf(texts, context, attempt);
   const labels = await attempt('labels', async () => parseLabels(texts.labels));
   const sshKeys = await attempt('ssh-key', () => readKeys(texts.sshKeys));
   const network = networkOf(texts, problems);
@@ -115,7 +131,27 @@ export async function orderCard(
   }
   if (problems.length > 0 || !parsed.success || profile === undefined) return { problems };
   const { claim: _claim, ...settings } = parsed.data;
-  return { order: { profile, settings } };
+  return { order: { profile, image, settings } };
+}
+
+async function imageOf(
+  { image: file, sha256 }: CardTexts,
+  { build }: OrderContext,
+  attempt: <T>(field: OrderField, work: () => Promise<T>) => Promise<T | undefined>,
+): Promise<ImageFile | undefined> {
+  if (file === undefined) {
+    await attempt('image', async () => {
+      if (!build) throw new CardError('no base image: name a file, or build one with --build');
+    });
+    await attempt('sha256', async () => {
+      if (sha256 !== undefined) throw new CardError('it is for an image, and this card names none');
+    });
+    return undefined;
+  }
+  await attempt('image', () => checkImageFile(file));
+  const digest =
+    sha256 === undefined ? undefined : await attempt('sha256', () => expectedDigest(sha256, file));
+  return { file, sha256: digest };
 }
 
 /** The text that is wrong, in front of what is wrong with it; nothing where it is not one text, or a secret. */

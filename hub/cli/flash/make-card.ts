@@ -80,7 +80,7 @@ export async function makeCard(options: MakeCardOptions): Promise<MadeCard> {
 
 async function partsOf(options: MakeCardOptions): Promise<Omit<FlashOptions, 'settings' | 'time'>> {
   const { order, target, stock, preload, work, progress, say, signal } = options;
-  const prepared = await stock.base(order.profile);
+  const prepared = await stock.base(order);
   const payload = await stock.payload(prepared);
   return { prepared, payload, preload, target, work, progress, notice: say, signal };
 }

@@ -19,7 +19,11 @@ export const FLASH_OPTIONS: Options = {
   },
   to: { type: 'string', value: 'DISK|FILE', help: 'the card, or a file; {name} stands for the name' },
   size: { type: 'string', value: 'SIZE', help: 'make a file larger than its image: 4G, 512M' },
-  name: { type: 'string', value: 'NAME', help: 'name of the device' },
+  name: {
+    type: 'string',
+    value: 'NAME',
+    help: 'name of the device; without it, --build makes an image alone',
+  },
   batch: { type: 'string', value: 'FILE', help: 'many cards, one line of this CSV each' },
   jobs: { type: 'string', value: 'N', help: 'how many cards of a batch at once', default: '1' },
   hub: { type: 'string', value: 'URL', help: "address of the hub for boards (default: the local hub's own)" },
@@ -72,10 +76,15 @@ export const FLASH_OPTIONS: Options = {
   data: dataOption,
 };
 
+/** What only a card has. */
+const CARD_OPTIONS = ['site', 'label', 'wifi', 'ssh-key', 'static-ip', 'preload', 'payload', 'hub'];
+
 /** Texts of one card as a person gave them, by options or by a line of the CSV. */
 export interface CardTexts {
   readonly name?: string | undefined;
   readonly profile?: string | undefined;
+  readonly image?: string | undefined;
+  readonly sha256?: string | undefined;
   readonly site?: string | undefined;
   readonly labels: readonly string[];
   readonly wifi?: string | undefined;
@@ -87,13 +96,15 @@ export interface CardTexts {
 }
 
 export interface FlashRequest {
-  /** The one card, or what the cards of a batch have unless their line says something else. */
+  /**
+   * The one card, or what the cards of a batch have unless their line says something else. Without a name and a
+   * batch, an image alone is built.
+   */
   readonly card: CardTexts;
   readonly batch: string | undefined;
   readonly jobs: number;
-  /** Undefined: built from packages. */
-  readonly image: string | undefined;
-  readonly sha256: string | undefined;
+  /** Cards that name no image get one built from packages. */
+  readonly build: boolean;
   readonly suite: string | undefined;
   readonly to: string;
   readonly size: number | undefined;
@@ -121,9 +132,11 @@ export function flashRequestFrom(args: Arguments): FlashRequest {
   const image = args.text('image');
   const build = args.flag('build');
   const to = need('to', 'the card, such as /dev/sdX, or a file');
+  if (build && image !== undefined) throw new UsageError('--image and --build exclude each other');
   if (batch === undefined) {
-    need('name', 'the name of the device');
     need('profile', 'the kind of board; covey profiles lists them');
+    if (isImageOnly(args)) refuseCardOptions(args, to);
+    else need('name', 'the name of the device');
   } else {
     if (args.text('name') !== undefined)
       throw new UsageError('--name and --batch exclude each other: the names are in the CSV');
@@ -134,10 +147,8 @@ export function flashRequestFrom(args: Arguments): FlashRequest {
         '--static-ip is for one card: in a batch every card has its own, in the column address',
       );
   }
-  if (build === (image !== undefined))
-    throw new UsageError(
-      build ? '--image and --build exclude each other' : '--image FILE is needed, or --build to make one',
-    );
+  if (batch === undefined && !build && image === undefined)
+    throw new UsageError('--image FILE is needed, or --build to make one');
   if (args.text('sha256') !== undefined && image === undefined)
     throw new UsageError('--sha256 is for --image');
   const suite = args.text('suite');
@@ -158,6 +169,8 @@ export function flashRequestFrom(args: Arguments): FlashRequest {
     card: {
       name: args.text('name'),
       profile: args.text('profile'),
+      image,
+      sha256: args.text('sha256'),
       site: args.text('site'),
       labels: args.all('label'),
       wifi: args.text('wifi'),
@@ -169,8 +182,7 @@ export function flashRequestFrom(args: Arguments): FlashRequest {
     },
     batch,
     jobs: parseCount(args.text('jobs') ?? '', 'jobs', 1, 16),
-    image,
-    sha256: args.text('sha256'),
+    build,
     suite,
     to,
     size: parseSize(args.text('size')),
@@ -184,6 +196,18 @@ export function flashRequestFrom(args: Arguments): FlashRequest {
     state: args.text('state'),
     dataDir: dataDirectory(args),
   };
+}
+
+/** An image that is built for nobody in particular. */
+function isImageOnly(args: Arguments): boolean {
+  return args.flag('build') && args.text('batch') === undefined && args.text('name') === undefined;
+}
+
+function refuseCardOptions(args: Arguments, to: string): void {
+  if (to.includes('{name}')) throw new UsageError(`--name is needed: --to ${to} has its place in it`);
+  const option = CARD_OPTIONS.find((name) => args.all(name).length > 0);
+  if (option !== undefined)
+    throw new UsageError(`--name is needed: --${option} is for the card of a device, not for an image alone`);
 }
 
 const UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };

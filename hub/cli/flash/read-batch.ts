@@ -35,11 +35,15 @@ export function textsOf(row: CardRow, common: CardTexts): CardTexts {
       ?.split(SEPARATOR)
       .filter((part) => part !== '') ?? [];
   const dns = list('dns');
+  // The digest of the options is that of their image.
+  const own = row.has('image');
   // Of the options, router and name servers are for those lines that have an address.
   const fixed = row.has('address') ? common : { gateway: undefined, dns: [] };
   return {
     name: text('name'),
     profile: text('profile') ?? common.profile,
+    image: text('image') ?? common.image,
+    sha256: text('sha256') ?? (own ? undefined : common.sha256),
     site: text('site') ?? common.site,
     labels: [...common.labels, ...list('labels')],
     wifi: text('wifi') ?? common.wifi,

@@ -1,13 +1,12 @@
 /**
- * What the cards of one run have in common, each part made once: the base image for a profile, unpacked or built, and
+ * What the cards of one run have in common, each part made once: each base image, unpacked or built for a profile, and
  * the payload for its release of Debian.
  */
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { buildImage } from '#firmware-profiles/build/build-image.js';
 import { type PreparedBase, prepareBase } from '#firmware-profiles/flash/flash-card.js';
 import type { WorkDirectory } from '#firmware-profiles/flash/work-directory.js';
 import { type BaseImage, openBaseImage } from '#firmware-profiles/image/base-image.js';
-import { expectedDigest } from '#firmware-profiles/image/expected-digest.js';
 import type { Progress } from '#firmware-profiles/lib/progress.js';
 import { buildPayload, defaultCache } from '#firmware-profiles/payload/build-payload.js';
 import { openPayload, type Payload } from '#firmware-profiles/payload/payload.js';
@@ -15,6 +14,7 @@ import { suiteOf } from '#firmware-profiles/payload/suite.js';
 import type { FirmwareProfile } from '#firmware-profiles/profile.js';
 import { COVEY_VERSION } from '../../lib/version.js';
 import { bundledAgent } from '../programs.js';
+import type { CardOrder, ImageFile } from './card-order.js';
 import type { FlashRequest } from './options.js';
 
 export interface StockOptions {
@@ -28,17 +28,17 @@ export interface StockOptions {
 export class Stock {
   readonly #options: StockOptions;
   readonly #bases = new Map<string, Promise<PreparedBase>>();
+  readonly #images = new Map<string, Promise<BaseImage>>();
   readonly #payloads = new Map<string, Promise<Payload>>();
-  #image: Promise<BaseImage> | undefined;
 
   constructor(options: StockOptions) {
     this.#options = options;
   }
 
   /** Rejects with a CardError when the image does not fit the profile. */
-  base(profile: FirmwareProfile): Promise<PreparedBase> {
-    return once(this.#bases, profile.metadata.name, async () =>
-      prepareBase(await this.#imageFor(profile), profile),
+  base({ profile, image }: Pick<CardOrder, 'profile' | 'image'>): Promise<PreparedBase> {
+    return once(this.#bases, JSON.stringify([profile.metadata.name, image]), async () =>
+      prepareBase(await (image === undefined ? this.#build(profile) : this.#open(image)), profile),
     );
   }
 
@@ -60,17 +60,12 @@ export class Stock {
     });
   }
 
-  #imageFor(profile: FirmwareProfile): Promise<BaseImage> {
-    const { image } = this.#options.request;
-    if (image === undefined) return this.#build(profile);
-    this.#image ??= this.#open(image, this.#options.work.path);
-    return this.#image;
-  }
-
-  async #open(file: string, workDirectory: string): Promise<BaseImage> {
-    const { request, progress, signal } = this.#options;
-    const sha256 = request.sha256 === undefined ? undefined : await expectedDigest(request.sha256, file);
-    return openBaseImage({ file, sha256, workDirectory, progress, signal });
+  #open({ file, sha256 }: ImageFile): Promise<BaseImage> {
+    const { work, progress, signal } = this.#options;
+    return once(this.#images, JSON.stringify([resolve(file), sha256]), async () => {
+      const { path: workDirectory } = await work.sub();
+      return openBaseImage({ file, sha256, workDirectory, progress, signal });
+    });
   }
 
   async #build(profile: FirmwareProfile): Promise<BaseImage> {

@@ -7,8 +7,10 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { copyFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { keptImageFile } from '#firmware-profiles/build/build-image.js';
+import { loadProfile } from '#firmware-profiles/load.js';
 import { wifiKey } from '#firmware-profiles/wifi-key.js';
 import { parseCommand } from '#hub/cli/command.js';
 import { callApi, readCredentials } from '#hub/cli/credentials.js';
@@ -30,7 +32,7 @@ import {
 } from '#test/helpers/flash-station.js';
 import { sha256Of, tool } from '#test/helpers/flashing.js';
 import { freePort } from '#test/helpers/fleet.js';
-import { syntheticImage, whyNoImages } from '#test/helpers/synthetic-image.js';
+import { PI_IMAGE, syntheticImage, whyNoImages } from '#test/helpers/synthetic-image.js';
 
 const skip = whyNoImages();
 
@@ -110,6 +112,7 @@ test('wrong usage ends with 2, and says what is missing', { skip }, async () => 
     [['--to', 'x.img', '--name', 'x'], /--profile is needed: the kind of board/],
     [['--to', 'x.img', '--profile', 'raspberry-pi-4'], /--name is needed/],
     [['--to', 'x.img', '--batch', 'x.csv'], /must contain \{name\}/],
+    [['--to', 'x.img', '--profile', 'p', '--build'], /--image and --build exclude each other/],
     [['--to', 'x.img', '--batch', 'x.csv', '--name', 'x'], /--name and --batch exclude each other/],
     [['--to', '{name}', '--batch', 'x.csv', '--static-ip', '1.2.3.4/24'], /in the column address/],
     [['--to', 'x', '--name', 'x', '--profile', 'p', '--build'], /--image and --build exclude each other/],
@@ -153,7 +156,7 @@ test('what cannot be made is one line, makes no file and leaves no claim', { ski
     ],
     [['--ssh-key', path('key')], /is a private key: name the public one/],
     [['--ssh-key', '/dev/zero'], /\/dev\/zero is too large for public keys/],
-    [['--sha256', '/dev/zero'], /--sha256 \/dev\/zero: too large for a file of digests/],
+    [['--sha256', '/dev/zero'], /--sha256: \/dev\/zero: too large for a file of digests/],
     [['--wifi', 'x', '--wifi-password-file', '/dev/zero'], /\/dev\/zero: too large for passphrases/],
     [['--to', path('none/garage-1.img')], /garage-1\.img: there is no directory .*\/none$/],
     [['--hub', 'http://hub'], /--hub http:\/\/hub: expected an address such as https:/],
@@ -250,6 +253,44 @@ test('a batch with faults tells all of them by line and column, and writes nothi
   await assert.rejects(readdir(path('bad')), /ENOENT/);
   const endless = await flash('--batch', '/dev/zero', '--to', path('bad/{name}.img'));
   assert.match(endless.stderr, /--batch \/dev\/zero: too large for a list of cards/);
+});
+
+test('an image that was built is written without a hub, and cards are made of it', { skip }, async () => {
+  const profile = await loadProfile('raspberry-pi-4');
+  assert.ok(profile);
+  const kept = path(join('cache/covey', keptImageFile({ profile })));
+  await mkdir(dirname(kept), { recursive: true });
+  await copyFile(syntheticImage(PI_IMAGE), kept);
+  const env = { ...process.env, HOME: path('nobody'), XDG_CACHE_HOME: path('cache') };
+  const args = ['flash', '--build', '--profile', 'raspberry-pi-4', '--to', path('built.img')];
+  const { code, stdout, stderr } = await covey(args, { env, cwd: path('.') });
+  assert.equal(code, 0, stderr);
+  const digest = await sha256Of(kept);
+  const { size } = await stat(kept);
+  assert.equal(
+    stdout,
+    `${path('built.img')} is built: ${size} bytes, sha256 ${digest}; make cards of it with --image ${path('built.img')}\n`,
+  );
+  assert.equal(await sha256Of(path('built.img')), digest);
+  const card = await single('barn-1', '--image', path('built.img'), '--sha256', digest);
+  assert.equal(card.code, 0, card.stderr);
+
+  const again = await covey(args, { env });
+  assert.deepEqual([again.code, again.stdout], [1, '']);
+  assert.match(again.stderr, /built\.img exists .*: remove it, or overwrite it with --force\n$/);
+  assert.equal((await covey([...args, '--force'], { env })).code, 0);
+  const refused: Array<[string[], RegExp, number]> = [
+    [['--wifi', 'x'], /--name is needed: --wifi is for the card of a device, not for an image alone/, 2],
+    [['--to', 'out/{name}.img'], /--name is needed: --to out\/\{name\}\.img has its place in it/, 2],
+    [['--to', path('none/built.img')], /there is no directory .*\/none$/, 1],
+    [['--profile', 'raspberry-pi-9'], /no firmware profile "raspberry-pi-9"/, 1],
+    [['--profile', 'raspberry-pi-5', '--to', path('five.img')], /no driver for .* I\/O chip/, 1],
+  ];
+  for (const [more, message, expected] of refused) {
+    const result = await covey([...args, ...more], { env });
+    assert.equal(result.code, expected, result.stderr);
+    assert.match(result.stderr.trimEnd(), message);
+  }
 });
 
 test('a batch makes each card with a claim of its own, and goes on where it was cut off', {

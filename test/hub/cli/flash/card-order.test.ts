@@ -19,6 +19,7 @@ const context: OrderContext = {
     if (found === undefined) throw new ProfileError(`no firmware profile "${name}"`);
     return found;
   },
+  build: true,
   wifiKeys: new Map(),
 };
 
@@ -73,6 +74,41 @@ test('a file that holds no public key is told by its line; a key that is given t
   ]);
   const result = await orderCard({ ...COMMON, name: 'a', sshKeys: [right, right] }, context);
   assert.deepEqual('order' in result && result.order.settings.sshKeys, [KEY]);
+});
+
+test('each card has an image, by its line, for all, or built; what is wrong with one is told', async (t) => {
+  const directory = await tempDir(t);
+  const path = (name: string) => join(directory, name);
+  for (const name of ['a.img', 'b.img', 'common.img']) await writeFile(path(name), name);
+  await writeFile(path('sums'), `${'a'.repeat(64)}  a.img\n${'b'.repeat(64)}  b.img\n`);
+  const batch = (text: string, options: Partial<CardTexts>, build = false) => {
+    const said: string[] = [];
+    const err = (line: string) => void said.push(line.replaceAll(directory, '.'));
+    const common = { ...COMMON, ...options };
+    return orderBatch({ path: 'c.csv', ...readCards(text) }, common, { ...context, build }, { err }).then(
+      (orders) => orders.map(({ image }) => image),
+      () => said,
+    );
+  };
+  const text = `name,image,sha256\na,${path('a.img')},${path('sums')}\nb,${path('b.img')},\nc,,\n`;
+  const own = [
+    { file: path('a.img'), sha256: 'a'.repeat(64) },
+    { file: path('b.img'), sha256: undefined },
+  ];
+  assert.deepEqual(await batch(text, { image: path('common.img'), sha256: 'C'.repeat(64) }), [
+    ...own,
+    { file: path('common.img'), sha256: 'c'.repeat(64) },
+  ]);
+  assert.deepEqual(await batch(text, {}, true), [...own, undefined]);
+  assert.deepEqual(await batch(text, {}), [
+    'c.csv:4:1: image: no base image: name a file, or build one with --build\n',
+  ]);
+  const wrong = `name,image,sha256\na,${path('none.img')},\nb,${path('common.img')},${path('sums')}\nc,,${'0'.repeat(64)}\n`;
+  assert.deepEqual(await batch(wrong, {}, true), [
+    'c.csv:2:3: image: cannot read the image ./none.img: there is no such file\n',
+    `c.csv:3:${`b,${path('common.img')},`.length + 1}: sha256: ./sums: none of its 2 lines is for common.img\n`,
+    'c.csv:4:4: sha256: it is for an image, and this card names none\n',
+  ]);
 });
 
 test('two cards of one site cannot have one address', async () => {

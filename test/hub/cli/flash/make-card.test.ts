@@ -50,7 +50,7 @@ async function station(t: TestContext) {
   });
   const make = async (moments: { readonly preparing?: () => void; readonly recorded?: () => void }) =>
     makeCard({
-      order: { profile, settings },
+      order: { profile, settings, image: undefined },
       target: await checkTarget({ path, consent: NO_CONSENT }),
       stock: { base: async () => prepared, payload: async () => payload },
       claims,
