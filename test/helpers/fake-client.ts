@@ -258,8 +258,12 @@ export class FakeClient implements Client {
         continue;
       }
       await new Promise<void>((resolve) => {
-        this.#wakers.add(resolve);
-        params.signal.addEventListener('abort', () => resolve(), { once: true });
+        const wake = () => {
+          params.signal.removeEventListener('abort', wake);
+          resolve();
+        };
+        this.#wakers.add(wake);
+        params.signal.addEventListener('abort', wake, { once: true });
       });
     }
   }
