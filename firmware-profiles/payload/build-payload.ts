@@ -3,7 +3,6 @@
  * archive depends on its content only, so two machines with the same packages make the same bytes.
  */
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, utimes } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -13,7 +12,7 @@ import { LAUNCHER, stageAgentRelease } from './agent-release.js';
 import { type Member, writeArchive } from './archive.js';
 import { BOARD_PACKAGES, debianPackages } from './debian-packages.js';
 import { NODE_VERSION, nodeRuntime } from './node-runtime.js';
-import { openPayload, PAYLOAD_MANIFEST, type Payload, type PayloadManifest } from './payload.js';
+import { keptPayload, PAYLOAD_MANIFEST, type Payload, type PayloadManifest } from './payload.js';
 import { prunePayloads } from './prune-cache.js';
 
 /** Counted up when the archive's layout changes. */
@@ -30,8 +29,6 @@ export interface PayloadOptions {
   readonly bundle: string;
   /** Semantic version of the agent. */
   readonly agentVersion: string;
-  /** Takes today's packages of the mirror instead of those of an earlier build. */
-  readonly refresh?: boolean;
   readonly progress?: (line: string) => void;
   readonly signal?: AbortSignal;
 }
@@ -44,7 +41,7 @@ export function defaultCache(env: NodeJS.ProcessEnv = process.env): string {
 
 /** Throws CardError when something for it is missing, with what to do. */
 export async function buildPayload(options: PayloadOptions): Promise<Payload> {
-  const { suite, bundle, agentVersion, refresh = false, progress = () => undefined, signal } = options;
+  const { suite, bundle, agentVersion, progress = () => undefined, signal } = options;
   const cache = options.cache ?? defaultCache();
   const directory = join(cache, 'payload');
   await mkdir(directory, { recursive: true });
@@ -60,19 +57,19 @@ export async function buildPayload(options: PayloadOptions): Promise<Payload> {
     ];
     const key = createHash('sha256').update(JSON.stringify(inputs)).digest('hex').slice(0, 16);
     const file = join(directory, `payload-${agentVersion}-${suite}-${key}.tar.gz`);
-    if (!existsSync(file) || refresh) {
+    const payload = await keptPayload(file, async () => {
       progress(`payload: Node.js ${NODE_VERSION} for arm64`);
       const node = await nodeRuntime(cache, signal);
       progress(`payload: Debian packages of ${suite} for arm64`);
       const debs = await debianPackages({ directory: join(scratch, 'apt'), suite, signal });
       progress('payload: packing');
       await writeArchive(file, await membersOf({ manifest, node, release, debs }));
-    }
+    });
     const now = Date.now();
     // Used last.
     await utimes(file, now / 1000, now / 1000);
     await prunePayloads(cache, basename(file), now);
-    return await openPayload(file);
+    return payload;
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }

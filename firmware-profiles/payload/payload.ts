@@ -43,10 +43,18 @@ export async function openPayload(file: string): Promise<Payload> {
   } catch (error) {
     const [why] = fileTrouble(error).split('\n');
     throw new CardError(
-      `${file} is not a whole payload of Covey (${why}): remove it, and let covey flash build it again`,
+      `${file} is not a payload of Covey, or only a part of one (${why}): take one that covey flash has made, or none`,
       { cause: error },
     );
   }
+}
+
+/** The archive that is kept as `file`; `make` writes it when there is none, or one that is damaged. */
+export async function keptPayload(file: string, make: () => Promise<void>): Promise<Payload> {
+  const kept = await openPayload(file).catch(() => undefined);
+  if (kept !== undefined) return kept;
+  await make();
+  return openPayload(file);
 }
 
 async function readManifest(file: string): Promise<string> {

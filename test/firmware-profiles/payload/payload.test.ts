@@ -1,7 +1,7 @@
 /** The payload's archive: the same bytes from the same content, read back by tar; and what it refuses. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
@@ -10,7 +10,7 @@ import { digestOf, digestOfTree } from '#firmware-profiles/lib/digest.js';
 import { stageAgentRelease } from '#firmware-profiles/payload/agent-release.js';
 import { type Member, writeArchive } from '#firmware-profiles/payload/archive.js';
 import { defaultCache } from '#firmware-profiles/payload/build-payload.js';
-import { openPayload } from '#firmware-profiles/payload/payload.js';
+import { keptPayload, openPayload } from '#firmware-profiles/payload/payload.js';
 import { suiteOf } from '#firmware-profiles/payload/suite.js';
 import { tempDir } from '#test/helpers/temp-dir.js';
 
@@ -127,14 +127,33 @@ describe('payload', () => {
       await writeFile(file, whole.subarray(0, length));
       await assert.rejects(
         openPayload(file),
-        { name: 'CardError', message: /payload\.tar\.gz is not a whole payload of Covey .*: remove it/s },
+        {
+          name: 'CardError',
+          message: /payload\.tar\.gz is not a payload of Covey, or only a part of one .*: take one/s,
+        },
         `${length} of ${whole.length} bytes`,
       );
     }
     // One whose packing is whole, and the archive in it is not.
     const unpacked = gunzipSync(whole);
     await writeFile(file, gzipSync(unpacked.subarray(0, unpacked.length >> 1)));
-    await assert.rejects(openPayload(file), /is not a whole payload/);
+    await assert.rejects(openPayload(file), /or only a part of one/);
+  });
+
+  test('that is kept is taken while it is whole, and made anew when it is not', async (t) => {
+    const directory = await tempDir(t);
+    const file = join(directory, 'payload.tar.gz');
+    let made = 0;
+    const make = async () => {
+      made += 1;
+      await writeArchive(file, await members(directory));
+    };
+    const first = await keptPayload(file, make);
+    assert.deepEqual(await keptPayload(file, make), first);
+    assert.equal(made, 1);
+    await truncate(file, first.bytes - 1);
+    assert.equal((await keptPayload(file, make)).bytes, first.bytes);
+    assert.equal(made, 2);
   });
 
   test('an agent that is not bundled is told', async (t) => {

@@ -1,16 +1,13 @@
 /**
  * `covey flash` as a person runs it, with a real hub: the card's claim lets exactly its device join; secrets stay out
- * of every output; what fails withdraws its claim; what is interrupted, alone or in a batch, is finished by the same
- * command.
+ * of every output; what cannot be made leaves no file and no claim.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { copyFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { keptImageFile } from '#firmware-profiles/build/build-image.js';
-import { loadProfile } from '#firmware-profiles/load.js';
 import { wifiKey } from '#firmware-profiles/wifi-key.js';
 import { parseCommand } from '#hub/cli/command.js';
 import { callApi, readCredentials } from '#hub/cli/credentials.js';
@@ -18,21 +15,12 @@ import { flashRequestFrom } from '#hub/cli/flash/options.js';
 import { flashCommand } from '#hub/cli/flash.js';
 import { pushImage } from '#hub/images/push.js';
 import { buildTinyImage } from '#hub/images/tiny-image.js';
-import { CoveyService, covey } from '#test/helpers/covey.js';
-import { ROOT } from '#test/helpers/documents.js';
+import { CoveyService } from '#test/helpers/covey.js';
 import { eventually } from '#test/helpers/eventually.js';
-import {
-  ADVERTISED,
-  BOOT,
-  FlashStation,
-  interrupt,
-  LARGE,
-  PASSPHRASE,
-  startHub,
-} from '#test/helpers/flash-station.js';
+import { ADVERTISED, BOOT, FlashStation, PASSPHRASE, startHub } from '#test/helpers/flash-station.js';
 import { sha256Of, tool } from '#test/helpers/flashing.js';
 import { freePort } from '#test/helpers/fleet.js';
-import { PI_IMAGE, syntheticImage, whyNoImages } from '#test/helpers/synthetic-image.js';
+import { whyNoImages } from '#test/helpers/synthetic-image.js';
 
 const skip = whyNoImages();
 
@@ -219,128 +207,6 @@ test('a hub that no board can reach is refused, unless its address is given', { 
   const told = await flash(...card, '--hub', `https://127.0.0.1:${inside}`);
   assert.equal(told.code, 0, told.stderr);
   assert.match(told.stderr, /warning: --hub https:\/\/127.* a board cannot reach it there/);
-});
-
-test('a batch with faults tells all of them by line and column, and writes nothing', { skip }, async () => {
-  const bad = path('bad.csv');
-  await writeFile(
-    bad,
-    'name,profile,labels,wifi,address,gateway\n' +
-      'Upper,raspberry-pi-4,,,,\n' +
-      'a,toaster,room,,,\n' +
-      'b,raspberry-pi-4,,At home,10.0.0.1,10.0.0.2\n' +
-      'c,./none.yaml,,,,10.0.0.2\n' +
-      'b,raspberry-pi-4,"x,,,\n',
-  );
-  const { code, stderr, stdout } = await flash('--batch', bad, '--to', path('bad/{name}.img'));
-  assert.deepEqual([code, stdout], [1, '']);
-  const found = stderr.split('\n').map((line) => line.slice(line.indexOf('bad.csv')));
-  for (const expected of [
-    /^bad\.csv:2:1: name: "Upper": a lowercase RFC 1123 label/,
-    /^bad\.csv:3:3: profile: no firmware profile "toaster"/,
-    /^bad\.csv:3:11: labels: "room" is no label/,
-    /^bad\.csv:4:27: address: "10\.0\.0\.1": expected an IPv4 address with its prefix length/,
-    /^bad\.csv:5:3: profile: firmware profile \.\/none\.yaml: there is no such file/,
-    /^bad\.csv:5:18: gateway: it is for a fixed address, and this card has none/,
-    /^bad\.csv:6:1: the name "b" is on line 4 already/,
-    /^bad\.csv:6:18: this quote is never closed/,
-    /^bad\.csv: \d+ errors; nothing was written/,
-  ])
-    assert.ok(
-      found.some((line) => expected.test(line)),
-      `${expected}\n${stderr}`,
-    );
-  await assert.rejects(readdir(path('bad')), /ENOENT/);
-  const endless = await flash('--batch', '/dev/zero', '--to', path('bad/{name}.img'));
-  assert.match(endless.stderr, /--batch \/dev\/zero: too large for a list of cards/);
-});
-
-test('an image that was built is written without a hub, and cards are made of it', { skip }, async () => {
-  const profile = await loadProfile('raspberry-pi-4');
-  assert.ok(profile);
-  const kept = path(join('cache/covey', keptImageFile({ profile })));
-  await mkdir(dirname(kept), { recursive: true });
-  await copyFile(syntheticImage(PI_IMAGE), kept);
-  const env = { ...process.env, HOME: path('nobody'), XDG_CACHE_HOME: path('cache') };
-  const args = ['flash', '--build', '--profile', 'raspberry-pi-4', '--to', path('built.img')];
-  const { code, stdout, stderr } = await covey(args, { env, cwd: path('.') });
-  assert.equal(code, 0, stderr);
-  const digest = await sha256Of(kept);
-  const { size } = await stat(kept);
-  assert.equal(
-    stdout,
-    `${path('built.img')} is built: ${size} bytes, sha256 ${digest}; make cards of it with --image ${path('built.img')}\n`,
-  );
-  assert.equal(await sha256Of(path('built.img')), digest);
-  const card = await single('barn-1', '--image', path('built.img'), '--sha256', digest);
-  assert.equal(card.code, 0, card.stderr);
-
-  const again = await covey(args, { env });
-  assert.deepEqual([again.code, again.stdout], [1, '']);
-  assert.match(again.stderr, /built\.img exists .*: remove it, or overwrite it with --force\n$/);
-  assert.equal((await covey([...args, '--force'], { env })).code, 0);
-  const refused: Array<[string[], RegExp, number]> = [
-    [['--wifi', 'x'], /--name is needed: --wifi is for the card of a device, not for an image alone/, 2],
-    [['--to', 'out/{name}.img'], /--name is needed: --to out\/\{name\}\.img has its place in it/, 2],
-    [['--to', path('none/built.img')], /there is no directory .*\/none$/, 1],
-    [['--profile', 'raspberry-pi-9'], /no firmware profile "raspberry-pi-9"/, 1],
-    [['--profile', 'raspberry-pi-5', '--to', path('five.img')], /no driver for .* I\/O chip/, 1],
-  ];
-  for (const [more, message, expected] of refused) {
-    const result = await covey([...args, ...more], { env });
-    assert.equal(result.code, expected, result.stderr);
-    assert.match(result.stderr.trimEnd(), message);
-  }
-});
-
-test('a batch makes each card with a claim of its own, and goes on where it was cut off', {
-  skip,
-}, async () => {
-  await copyFile(join(ROOT, 'examples/cards.csv'), path('cards.csv'));
-  const args = argumentsFor(
-    [
-      '--batch',
-      path('cards.csv'),
-      '--to',
-      path('out/{name}.img'),
-      '--wifi-password-file',
-      path('wifi'),
-      '--gateway',
-      '192.168.1.1',
-    ],
-    syntheticImage(LARGE),
-  );
-  const run = await interrupt(args, 'preparing attic-1: done', 'SIGTERM');
-  assert.equal(run.code, 1, run.output);
-  assert.match(run.output, /stopped; run the same command again to make the cards that are left/);
-  const first = onCard('out/kitchen-1.img', 'covey/claim');
-  const second = await tokens();
-
-  const { code, stdout, stderr } = await covey([...args, '--jobs', '2']);
-  assert.equal(code, 0, stderr);
-  assert.match(stderr, /^kitchen-1: .*kitchen-1\.img is finished$/m);
-  assert.match(stderr, /^attic-1: .*holds the beginning of this card: going on/m);
-  assert.deepEqual(stdout.match(/^[a-z0-9-]+/gm)?.sort(), ['attic-1', 'gate-1']);
-  const names = ['kitchen-1', 'attic-1', 'gate-1'];
-  const claims = names.map((name) => onCard(`out/${name}.img`, 'covey/claim'));
-  assert.equal(new Set(claims).size, 3);
-  assert.equal(claims[0], first);
-  assert.ok(claims[1]?.startsWith(`${second.get('attic-1')}.`), 'the card kept its claim');
-  assert.deepEqual(await readdir(path('state')), []);
-  const files = ['attic-1.img', 'covey-cards.json', 'gate-1.img', 'kitchen-1.img'];
-  assert.deepEqual((await readdir(path('out'))).sort(), files);
-
-  const again = await covey(args);
-  assert.deepEqual([again.code, again.stdout], [0, ''], again.stderr);
-  assert.match(again.stderr, /all 3 cards are finished/);
-  // A card that was used since is not made again without being asked.
-  await writeFile(path('out/gate-1.img'), Buffer.alloc(1024, 1), { flag: 'r+' });
-  const changed = await covey(args);
-  assert.equal(changed.code, 1);
-  assert.match(
-    changed.stderr,
-    /gate-1\.img exists and is no unfinished card: remove it, or overwrite it with --force/,
-  );
 });
 
 function whyNoSkopeo(): string | undefined {
