@@ -33,5 +33,6 @@ export function deviceOf(
   if (!organizations.includes(FLEET_IDENTITY.devicesGroup)) return undefined;
   const name = deviceOfUsername(commonName);
   if (name === undefined || ledger.isRevoked(fingerprint)) throw ApiError.unauthorized();
+  ledger.shown(name, fingerprint);
   return name;
 }

@@ -246,9 +246,14 @@ function describe(secret: SecretObject, id: string): JoinTokenInfo {
     // A token whose expiry cannot be read has expired.
     expires: parseTime(field(secret, 'expires')) ?? 0,
     device: field(secret, 'device'),
-    usesLeft: uses === undefined ? undefined : Number(uses),
+    usesLeft: uses === undefined ? undefined : countOf(uses),
     description: field(secret, 'description') ?? '',
   };
+}
+
+/** What is no number of uses is none. */
+function countOf(uses: string): number {
+  return /^\d{1,9}$/.test(uses) ? Number(uses) : 0;
 }
 
 function stateOf(secret: SecretObject): JoinTokenState {

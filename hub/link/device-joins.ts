@@ -10,7 +10,7 @@ import type {
   DeviceStatus,
   PendingJoin,
 } from '#protocol/fleet/v1alpha1/device.js';
-import { DEVICE_CONDITION } from '#protocol/fleet/v1alpha1/well-known.js';
+import { DEVICE_CONDITION, FLEET_FINALIZER } from '#protocol/fleet/v1alpha1/well-known.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import { type BoardFinding, preflightState } from '#protocol/link/board-finding.js';
 import { type Condition, findCondition, setCondition } from '#protocol/meta/condition.js';
@@ -84,7 +84,7 @@ export class DeviceJoins {
 
   /** Notes a board that was let in, with its certificate; the approval that it needed is used up. */
   async joined(device: Device, asker: Asker, certificateEndsMs: number): Promise<void> {
-    const { name } = device.metadata;
+    const { name, finalizers = [], resourceVersion } = device.metadata;
     const { serial } = asker.board;
     const spec: Record<WrittenAtJoin, unknown> = {
       boardSerial: serial ?? null,
@@ -96,8 +96,16 @@ export class DeviceJoins {
     const stale = Object.entries(spec).some(
       ([field, value]) => (device.spec[field as keyof typeof spec] ?? null) !== value,
     );
+    // One that somebody made beforehand must not go without its certificates either.
+    const { device: cleanUp } = FLEET_FINALIZER;
+    const metadata = finalizers.includes(cleanUp)
+      ? {}
+      : { metadata: { resourceVersion, finalizers: [...finalizers, cleanUp] } };
     const devices = this.#client.resource<Device>(DEVICES);
-    const bound = stale ? await devices.patch(name, undefined, 'merge', { spec }) : device;
+    const bound =
+      stale || 'metadata' in metadata
+        ? await devices.patch(name, undefined, 'merge', { ...metadata, spec })
+        : device;
     await this.#changeStatus(bound, (status, time) => {
       const { pendingJoin: _over, ...rest } = status;
       const conditions = findingConditions(status, asker.findings, time);
@@ -119,9 +127,9 @@ export class DeviceJoins {
   }
 
   /** Notes a new certificate. */
-  async renewed(name: string, certificateEndsMs: number): Promise<void> {
+  renewed(name: string, certificateEndsMs: number): Promise<Device> {
     const status = { certificateExpirationTime: formatTime(certificateEndsMs) };
-    await this.#client.resource<Device>(DEVICES).patch(name, undefined, 'merge', { status }, 'status');
+    return this.#client.resource<Device>(DEVICES).patch(name, undefined, 'merge', { status }, 'status');
   }
 
   /** False when nothing had to be written. */

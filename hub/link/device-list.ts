@@ -51,9 +51,15 @@ export class DeviceList implements Disposable {
     });
   }
 
-  /** Whether the hub listens to this device: it is not revoked. One that is not in the cache yet has just joined. */
+  /** Whether the hub listens to this device: it is not cut off. One that is not in the cache yet has just joined. */
   admitted(device: string): boolean {
-    return this.#devices.get(device)?.spec.revoked !== true;
+    const known = this.#devices.get(device);
+    return known === undefined || !isCutOff(known);
+  }
+
+  /** Resolves once no certificate of the device is good any more, also after a restart of the hub. */
+  revoke(device: string): Promise<void> {
+    return this.#options.ca.devices.revoke(device);
   }
 
   /** The highest session epoch that a device can have come to. */
@@ -87,8 +93,9 @@ export class DeviceList implements Disposable {
     await this.#tell();
   }
 
-  #seen({ metadata: { name, deletionTimestamp }, spec }: Device): void {
-    if (spec.revoked === true || deletionTimestamp !== undefined) this.#cutOff(name);
+  #seen(device: Device): void {
+    const { name } = device.metadata;
+    if (isCutOff(device)) this.#cutOff(name);
     else this.#cut.delete(name);
     this.#joined.delete(name);
     this.#tellSoon();
@@ -135,6 +142,11 @@ export class DeviceList implements Disposable {
     this.#subscription[Symbol.dispose]();
     this.#timer?.cancel();
   }
+}
+
+/** Whether nothing that the device says or shows is good any more. */
+export function isCutOff({ metadata, spec }: Device): boolean {
+  return spec.revoked === true || metadata.deletionTimestamp !== undefined;
 }
 
 /** What of a Device decides whether it is let in, and whether it is the same one. */

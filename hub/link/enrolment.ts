@@ -36,6 +36,7 @@ import type { Client } from '../client/client.js';
 import type { EventRecorder } from '../client/event-recorder.js';
 import { orNotFound } from '../client/or-not-found.js';
 import { type Asker, DeviceJoins } from './device-joins.js';
+import { isCutOff } from './device-list.js';
 import { epochBase } from './epoch.js';
 import { DEVICE_RESOURCE, decideJoin, isApproved, type JoinFacts, nameFor } from './join-decision.js';
 import { answer, parseBody, readJson } from './join-http.js';
@@ -158,12 +159,26 @@ export class Enrolment {
     if (decision.replaces) await ca.devices.revoke(name);
     const issued = await ca.issueDevice(name, request.csr);
     const device = await this.#joins.ensure(name);
+    await this.#stillGood(device, issued);
     await this.#joins.joined(device, asker, issued.notAfter);
+    await this.#stillGood(device, issued);
     await joined(name, facts.joinedBefore && decision.replaces);
     if (facts.joinedBefore && decision.replaces) this.#tellOfReturn(device, asker);
     counters.add('joins');
     logger.info({ device: name, replaces: decision.replaces, board: asker.board }, 'a device joined');
     return this.#answer(name, issued);
+  }
+
+  /**
+   * Whoever revokes or removes a device while a certificate is made for it must find that one revoked, too. One made
+   * before the Device was looked at is revoked with the others by who sees the change.
+   */
+  async #stillGood(device: Device, { fingerprint }: IssuedCertificate): Promise<void> {
+    const { devices } = this.#options.ca;
+    const { name } = device.metadata;
+    if (isCutOff(device)) await devices.revoke(name);
+    if (devices.isIssued(name, fingerprint)) return;
+    throw ApiError.conflict(DEVICE_RESOURCE, name, 'the device was revoked or removed meanwhile; try again');
   }
 
   async #facts(name: string, token: JoinTokenState, asker: Asker): Promise<JoinFacts> {
@@ -272,10 +287,10 @@ export class Enrolment {
   /** A new certificate for a device that is connected with its present one. Rejects with what was wrong. */
   async renew(device: string, csr: string): Promise<{ certificate: string; ca: string }> {
     const { ca, counters } = this.#options;
-    const { certificate, notAfter } = await ca.issueDevice(device, csr);
-    await this.#joins.renewed(device, notAfter);
+    const issued = await ca.issueDevice(device, csr);
+    await this.#stillGood(await this.#joins.renewed(device, issued.notAfter), issued);
     counters.add('renewals');
-    return { certificate, ca: ca.certificate };
+    return { certificate: issued.certificate, ca: ca.certificate };
   }
 
   /**
@@ -292,13 +307,13 @@ export class Enrolment {
     if (old.key !== key) throw ApiError.unauthorized();
     if (!ca.devices.isIssued(name, old.fingerprint)) throw ApiError.unauthorized();
     const device = await orNotFound(client.resource<Device>(DEVICES).get(name));
-    if (device === undefined || device.spec.revoked === true) throw ApiError.unauthorized();
+    if (device === undefined || isCutOff(device)) throw ApiError.unauthorized();
     if (clock.now() > old.notAfter + renewalGraceMs) {
       const why = `its certificate ran out on ${formatTime(old.notAfter)}, too long ago to be renewed; flash the card again`;
       throw ApiError.forbidden(DEVICE_RESOURCE, name, why);
     }
     const issued = await ca.issueDevice(name, csr);
-    await this.#joins.renewed(name, issued.notAfter);
+    await this.#stillGood(await this.#joins.renewed(name, issued.notAfter), issued);
     counters.add('renewals_late');
     logger.info({ device: name, expired: formatTime(old.notAfter) }, 'an expired certificate was renewed');
     return this.#answer(name, issued);

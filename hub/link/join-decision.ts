@@ -66,6 +66,10 @@ export function decideJoin(facts: JoinFacts): JoinDecision {
     const why = 'it was revoked; set spec.revoked to false to let it join again';
     return { kind: 'refuse', error: ApiError.forbidden(DEVICE_RESOURCE, name, why) };
   }
+  if (device?.metadata.deletionTimestamp !== undefined) {
+    const why = 'the device is being removed; try again when it is gone';
+    return { kind: 'refuse', error: ApiError.conflict(DEVICE_RESOURCE, name, why) };
+  }
   const policy = device?.spec.boardPolicy ?? facts.policy;
   const bound = boardSerial(device?.spec.boardSerial);
   const sameBoard = bound === serial || (bound === undefined && joinedBefore);

@@ -313,6 +313,7 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
       get: (device) => presence.get(device),
       subscribe: (changed) => presence.subscribe(changed),
       restate: (device) => nodes.heardAgain(device),
+      revoke: (device) => devices.revoke(device),
     },
     joinHandler: (request, response) => enrolment.handle(request, response),
     useCertificate: (pair) => transport.useCertificate(pair),

@@ -43,6 +43,7 @@ const NO_DEVICES: DeviceLink = {
   get: () => undefined,
   subscribe: () => ({ [Symbol.dispose]: () => undefined }),
   restate: () => undefined,
+  revoke: async () => undefined,
 };
 
 /** Measures; takes about 15 seconds. */

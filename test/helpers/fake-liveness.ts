@@ -6,6 +6,9 @@ import { cadence } from '#protocol/link/lease-policy.js';
 export class FakeLiveness implements DeviceLink {
   /** Devices whose Node was to be written again. */
   readonly restated: string[] = [];
+  /** Devices whose certificates are revoked, for good. */
+  readonly revoked: string[] = [];
+  beforeRevoke: (device: string) => Promise<void> = async () => undefined;
   readonly #clock: Clock;
   readonly #devices = new Map<string, DeviceLiveness>();
   readonly #listeners = new Set<(device: string) => void>();
@@ -21,6 +24,11 @@ export class FakeLiveness implements DeviceLink {
   subscribe(changed: (device: string) => void): Disposable {
     this.#listeners.add(changed);
     return { [Symbol.dispose]: () => this.#listeners.delete(changed) };
+  }
+
+  async revoke(device: string): Promise<void> {
+    await this.beforeRevoke(device);
+    this.revoked.push(device);
   }
 
   restate(device: string): void {

@@ -2,7 +2,8 @@
  * Which device certificates were issued and which are revoked, by fingerprint, kept in one file. A revoked
  * certificate is refused from the moment `revoke` is called, also after a restart once it has resolved.
  * Expired certificates are remembered as issued for a while, so that a device that was away can renew; a device
- * keeps at most its eight newest: an older one is revoked when a ninth is issued.
+ * keeps at most eight: the oldest is revoked when a ninth is issued, but never the one that the device was seen with
+ * last, because the newer ones may all have been lost on their way.
  */
 import type { Clock } from '#protocol/lib/clock.js';
 import { readFileIfPresent, writeFileDurably } from '../../lib/files.js';
@@ -33,6 +34,8 @@ export class DeviceLedger {
   readonly #devices: Map<string, Issued[]>;
   readonly #revoked: Map<string, number>;
   readonly #listeners = new Set<(device: string) => void>();
+  /** Device → fingerprint of the certificate that it showed last. */
+  readonly #inUse = new Map<string, string>();
   #writing: Promise<void> = Promise.resolve();
 
   private constructor(path: string, clock: Clock, file: LedgerFile) {
@@ -60,9 +63,20 @@ export class DeviceLedger {
   async issued(device: string, certificate: Issued): Promise<void> {
     const list = this.#devices.get(device) ?? [];
     const all = [...list, certificate];
-    for (const old of all.slice(0, -MAX_PER_DEVICE)) this.#revoked.set(old.fingerprint, old.notAfter);
-    this.#devices.set(device, all.slice(-MAX_PER_DEVICE));
+    const inUse = this.#inUse.get(device);
+    const spare = all.filter(({ fingerprint }) => fingerprint !== inUse);
+    const old = new Set(spare.slice(0, Math.max(0, all.length - MAX_PER_DEVICE)));
+    for (const { fingerprint, notAfter } of old) this.#revoked.set(fingerprint, notAfter);
+    this.#devices.set(
+      device,
+      all.filter((known) => !old.has(known)),
+    );
     await this.#save();
+  }
+
+  /** The device has shown this certificate, and was believed. */
+  shown(device: string, fingerprint: string): void {
+    this.#inUse.set(device, fingerprint);
   }
 
   /** Revokes every certificate ever issued to a device and tells the listeners. Resolves once on disk. */
@@ -71,6 +85,7 @@ export class DeviceLedger {
       this.#revoked.set(fingerprint, notAfter);
     }
     this.#devices.delete(device);
+    this.#inUse.delete(device);
     for (const listener of this.#listeners) listener(device);
     await this.#save();
   }

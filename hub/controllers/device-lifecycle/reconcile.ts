@@ -255,7 +255,9 @@ class DeviceLifecycle {
   async #remove(device: Device, node: Node | undefined): Promise<undefined> {
     const { name, finalizers = [], resourceVersion } = device.metadata;
     if (!finalizers.includes(FLEET_FINALIZER.device)) return undefined;
-    const { client } = this.#parts;
+    const { client, liveness } = this.#parts;
+    // Of a Device that is gone nobody would know, after a restart, that its certificates are good no more.
+    await liveness.revoke(name);
     if (node !== undefined) {
       try {
         await client.resource(NODES).delete(name, undefined, { preconditions: { uid: node.metadata.uid } });

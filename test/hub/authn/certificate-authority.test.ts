@@ -177,6 +177,24 @@ test('the ninth certificate of a device revokes its first; a damaged ledger is n
   await assert.rejects(CertificateAuthority.open({ directory, clock }), /devices\.json is damaged/);
 });
 
+test('the certificate that a device was seen with is not revoked by newer ones that may never have reached it', async (t) => {
+  const clock = new FakeClock();
+  const { devices } = await CertificateAuthority.open({ directory: await tempDir(t), clock });
+  const issue = (fingerprint: string) => devices.issued('n1', { fingerprint, notAfter: clock.now() + DAY });
+  await issue('f0');
+  devices.shown('n1', 'f0');
+  for (let index = 1; index < 12; index += 1) await issue(`f${index}`);
+  assert.deepEqual(
+    ['f0', 'f1', 'f4', 'f5', 'f11'].map((one) => devices.isRevoked(one)),
+    [false, true, true, false, false],
+  );
+  devices.shown('n1', 'f11');
+  await issue('f12');
+  assert.deepEqual([devices.isRevoked('f0'), devices.isRevoked('f11')], [true, false]);
+  await devices.revoke('n1');
+  assert.ok(devices.isRevoked('f11'));
+});
+
 test('the kubeconfig stands alone, is private and is not rewritten in vain', async (t) => {
   const directory = await tempDir(t);
   const authority = await CertificateAuthority.open({ directory, clock: new FakeClock() });

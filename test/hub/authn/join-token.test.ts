@@ -91,6 +91,21 @@ test('a used-up token is kept with its use until it expires, and the same use ma
   assert.equal(client.all('secrets').length, 0);
 });
 
+test('a number of uses that cannot be read is none', async () => {
+  for (const uses of ['many', '', '-1', '1.5', 'Infinity', '0x10']) {
+    const { tokens, client } = setUp();
+    const { token, id } = await tokens.create({ lifetimeMs: HOUR, uses: 1 });
+    client.change<Secret>(
+      { group: '', version: 'v1', resource: 'secrets' },
+      `covey-system/join-token-${id}`,
+      (secret) => {
+        secret.data = { ...secret.data, uses: Buffer.from(uses).toString('base64') };
+      },
+    );
+    await assert.rejects(tokens.claim(token, use('n1')), unauthorized);
+  }
+});
+
 test('of the uses of a token for many the last sixteen are kept', async () => {
   const { tokens } = setUp();
   const { token } = await tokens.create({ lifetimeMs: HOUR, uses: 40 });

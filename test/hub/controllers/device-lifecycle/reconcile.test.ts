@@ -9,7 +9,7 @@ import type { Node } from '#protocol/core/v1/node.js';
 import type { Pod } from '#protocol/core/v1/pod.js';
 import { TAINT } from '#protocol/core/v1/well-known.js';
 import type { Device } from '#protocol/fleet/v1alpha1/device.js';
-import { FLEET_TAINT } from '#protocol/fleet/v1alpha1/well-known.js';
+import { FLEET_FINALIZER, FLEET_TAINT } from '#protocol/fleet/v1alpha1/well-known.js';
 import { silentLogger } from '#protocol/lib/logger.js';
 import { FakeClient } from '#test/helpers/fake-client.js';
 import { FakeClock } from '#test/helpers/fake-clock.js';
@@ -315,4 +315,25 @@ test('a node that has no device is left alone', async () => {
     await fleet.run(200_000, NAMES);
     assert.equal(fleet.ready('foreign'), 'True');
   });
+});
+
+test('a Device goes only when its certificates are revoked for good, and takes its Node along', async () => {
+  const fleet = new Fleet(['a']);
+  fleet.client.change<Device>(DEVICES, 'a', ({ metadata }) => {
+    metadata.finalizers = [FLEET_FINALIZER.device];
+  });
+  let full = true;
+  fleet.liveness.beforeRevoke = async () => {
+    if (full) throw new Error('the disk is full');
+  };
+  await fleet.with(async () => {
+    await fleet.run(1_000, []);
+    await fleet.client.resource(DEVICES).delete('a');
+    await fleet.run(5_000, []);
+    assert.equal(fleet.client.all(DEVICES).length, 1);
+    full = false;
+    await fleet.run(60_000, []);
+  });
+  assert.deepEqual([fleet.client.all(DEVICES).length, fleet.client.all(NODES).length], [0, 0]);
+  assert.equal(fleet.liveness.revoked[0], 'a');
 });
