@@ -73,18 +73,22 @@ recover_command_line() {
 # Replaces the command line. A FAT has no journal and cannot promise a rename, so a line that fits into a sector is
 # written over the old one, padded with blanks: the card has the old sector or the new one. When the file has to
 # grow, the old text is a prefix of the new one and its size is written last, so what is read after a power cut is
-# whole as well. A longer line goes through a second file, and the copy stays beside it in any case.
+# whole as well. A longer line goes through a second file, and never without the copy beside it.
 write_command_line() { # line
   file=$BOOT/cmdline.txt
   bytes=$(wc -c <"$file") || return 1
   width=$((bytes - 1))
+  copied=1
   cp "$file" "$CARD/cmdline.tmp" && flush "$CARD/cmdline.tmp" && mv -f "$CARD/cmdline.tmp" "$CARD/cmdline.bak" &&
-    flush "$CARD" || return 1
+    flush "$CARD" || copied=''
   if [ "$width" -lt "$SECTOR" ] && [ "${#1}" -lt "$SECTOR" ]; then
+    # On a full card there is no room for the copy, and no need of it.
+    [ -n "$copied" ] || rm -f "$CARD/cmdline.tmp"
     [ "$width" -gt "${#1}" ] || width=${#1}
     # Blanks at the end mean nothing to the firmware and the kernel.
     printf "%-${width}s\n" "$1" | dd of="$file" bs="$SECTOR" conv=notrunc,fsync 2>/dev/null
   else
+    [ -n "$copied" ] || return 1
     printf '%s\n' "$1" >"$file.new" && flush "$file.new" && mv -f "$file.new" "$file" && flush "$BOOT"
   fi
 }

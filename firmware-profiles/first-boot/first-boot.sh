@@ -33,8 +33,14 @@ WORTH_SECTORS=32768
 # so that a person can look at it.
 fail() {
   say "failed: $*"
-  failures=$(($(cat "$CARD/failures" 2>/dev/null || echo 0) + 1))
-  printf '%s\n' "$failures" >"$CARD/failures" && flush "$CARD/failures"
+  failures=$(cat "$CARD/failures" 2>/dev/null)
+  case $failures in
+    [1-9]) failures=$((failures + 1)) ;;
+    *) failures=1 ;;
+  esac
+  # What cannot be counted would be tried for ever.
+  { printf '%s\n' "$failures" >"$CARD/failures"; } 2>/dev/null && flush "$CARD/failures" &&
+    [ "$(cat "$CARD/failures")" = "$failures" ] || failures=$MAX_FAILURES
   if is_armed && [ "$failures" -ge "$MAX_FAILURES" ]; then
     say "gave up after $failures attempts; the system starts without Covey. Put it right and write the card again"
     disarm
@@ -126,7 +132,10 @@ grow_root() {
 # /opt/covey is the payload of this card, or not there.
 unpack_payload() {
   digest=$(cut -c 1-64 "$CARD/payload.sha256") || fail 'covey/payload.sha256 is missing; write the card again'
-  if [ "$(cat "$ROOT$OPT/.payload" 2>/dev/null)" = "$digest" ]; then return 0; fi
+  if [ "$(cat "$ROOT$OPT/.payload" 2>/dev/null)" = "$digest" ]; then
+    rm -rf "$ROOT$OPT.old"
+    return 0
+  fi
   (cd "$CARD" && sha256sum -c payload.sha256 >/dev/null 2>&1) ||
     fail 'covey/payload.tar.gz is damaged (its checksum is wrong): write the card again, or take another card'
   say "unpacking the payload, $(($(wc -c <"$CARD/payload.tar.gz") / 1048576)) MiB"
@@ -134,12 +143,12 @@ unpack_payload() {
   mkdir -p "$ROOT$OPT.new"
   tar -xzf "$CARD/payload.tar.gz" -C "$ROOT$OPT.new" ||
     fail "the payload could not be unpacked; $(df -m "$ROOT/" | awk 'END { print $(NF - 2) }') MiB are free on the root file system"
-  printf '%s\n' "$digest" >"$ROOT$OPT.new/.payload"
+  printf '%s\n' "$digest" >"$ROOT$OPT.new/.payload" || fail 'the root file system cannot be written'
   sync
   # In between neither is there; then it is unpacked again.
   if [ -e "$ROOT$OPT" ]; then
     rm -rf "$ROOT$OPT.old"
-    mv "$ROOT$OPT" "$ROOT$OPT.old"
+    mv "$ROOT$OPT" "$ROOT$OPT.old" || fail 'what was in /opt/covey could not be put aside'
   fi
   mv "$ROOT$OPT.new" "$ROOT$OPT" || fail 'the payload could not be put into /opt/covey'
   sync
@@ -163,12 +172,13 @@ is_older() { # deb: an older version of it is installed
 # say: its files may not have reached the disk. Nothing is ever made older.
 install_packages() {
   debs=$ROOT$OPT/debs
+  rm -rf "$debs.done"
   [ -d "$debs" ] || return 0
   if [ ! -f "$ROOT$STATE/packages" ]; then
     for deb in "$debs"/*.deb; do
       [ -f "$deb" ] || continue
       is_installed "$(dpkg-deb -f "$deb" Package)" || printf '%s\n' "${deb##*/}"
-    done | put "$STATE/packages" 644
+    done | put "$STATE/packages" 644 || fail 'the root file system cannot be written'
   fi
   suite=$(sed -n 's/^VERSION_CODENAME=//p' "$ROOT/usr/lib/os-release" "$ROOT/etc/os-release" 2>/dev/null | sed -n 1p)
   brought=$(cat "$debs/suite" 2>/dev/null)
@@ -191,7 +201,8 @@ install_packages() {
     sync
     say "packages installed: $(sed 's/_.*//' "$ROOT$STATE/packages" | tr '\n' ' ')"
   fi
-  rm -rf "$debs"
+  # Some of them would be too few for another try.
+  mv "$debs" "$debs.done" && rm -rf "$debs.done"
   sync
 }
 
@@ -215,12 +226,14 @@ install_tree() { # directory
 }
 
 set_hostname() {
-  if [ "$(cat "$ROOT/etc/hostname" 2>/dev/null)" != "$NAME" ]; then printf '%s\n' "$NAME" | put /etc/hostname 644; fi
+  if [ "$(cat "$ROOT/etc/hostname" 2>/dev/null)" != "$NAME" ]; then
+    printf '%s\n' "$NAME" | put /etc/hostname 644 || return 1
+  fi
   if ! grep -q "^127\.0\.1\.1[[:space:]]*$NAME\$" "$ROOT/etc/hosts" 2>/dev/null; then
     {
       grep -v '^127\.0\.1\.1' "$ROOT/etc/hosts" 2>/dev/null
       printf '127.0.1.1\t%s\n' "$NAME"
-    } | put /etc/hosts 644
+    } | put /etc/hosts 644 || return 1
   fi
 }
 
@@ -239,21 +252,22 @@ has_supplicant() {
   [ -e "$ROOT/usr/sbin/wpa_supplicant" ] || [ -e "$ROOT/sbin/wpa_supplicant" ]
 }
 
+# Once only: what is on the card later is on its way to be wiped.
 set_network() {
-  [ -d "$CARD/network" ] || return 0
+  if [ ! -d "$CARD/network" ] || [ -f "$ROOT$STATE/network" ]; then return 0; fi
   manager=$(network_manager)
-  install_tree "$CARD/network/$manager" || fail "the network settings for $manager could not be written"
+  install_tree "$CARD/network/$manager" || return 1
   case $manager in
     networkd)
       put_link /etc/systemd/system/multi-user.target.wants/systemd-networkd.service \
-        /lib/systemd/system/systemd-networkd.service
+        /lib/systemd/system/systemd-networkd.service || return 1
       ;;
     dhcpcd)
       if [ -f "$CARD/network/dhcpcd.conf" ]; then
         {
           sed '/^# Covey: begin/,/^# Covey: end/d' "$ROOT/etc/dhcpcd.conf" 2>/dev/null
           cat "$CARD/network/dhcpcd.conf"
-        } | put /etc/dhcpcd.conf 644
+        } | put /etc/dhcpcd.conf 644 || return 1
       fi
       ;;
   esac
@@ -262,7 +276,7 @@ set_network() {
       networkd | ifupdown)
         if has_supplicant; then
           put_link "/etc/systemd/system/multi-user.target.wants/wpa_supplicant@$WIFI.service" \
-            /lib/systemd/system/wpa_supplicant@.service
+            /lib/systemd/system/wpa_supplicant@.service || return 1
         else
           say 'Wi-Fi was asked for, but the image has no wpa_supplicant: only a cable will do'
         fi
@@ -271,7 +285,7 @@ set_network() {
     # An image keeps the radio off until a country was chosen.
     rfkill unblock wifi 2>/dev/null
     for switch in "$ROOT"/var/lib/systemd/rfkill/*:wlan; do
-      if [ -f "$switch" ]; then echo 0 | put "${switch#"$ROOT"}" 644; fi
+      if [ -f "$switch" ]; then echo 0 | put "${switch#"$ROOT"}" 644 || return 1; fi
     done
   fi
   say "the network settings are in place, for $manager"
@@ -285,12 +299,12 @@ set_ssh() {
   {
     [ ! -f "$keys" ] || grep -v -x -F -f "$CARD/authorized_keys" "$keys"
     cat "$CARD/authorized_keys"
-  } | put /root/.ssh/authorized_keys 600
+  } | put /root/.ssh/authorized_keys 600 || return 1
   for unit in /lib/systemd/system/ssh.service /lib/systemd/system/sshd.service; do
     [ -e "$ROOT$unit" ] || continue
     printf 'PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n' |
-      put /etc/ssh/sshd_config.d/10-covey.conf 644
-    put_link "/etc/systemd/system/multi-user.target.wants/${unit##*/}" "$unit"
+      put /etc/ssh/sshd_config.d/10-covey.conf 644 || return 1
+    put_link "/etc/systemd/system/multi-user.target.wants/${unit##*/}" "$unit" || return 1
     say 'SSH is on, for root with the keys of the card'
     return 0
   done
@@ -301,16 +315,18 @@ set_ssh() {
 set_noatime() {
   table=$ROOT/etc/fstab
   [ -f "$table" ] || return 0
-  changed=$(awk '!/^[[:space:]]*#/ && $2 == "/" && $4 !~ /noatime/ { $4 = $4 ",noatime" } { print }' "$table")
-  if [ "$changed" != "$(cat "$table")" ]; then printf '%s\n' "$changed" | put /etc/fstab 644; fi
+  changed=$(awk '!/^[[:space:]]*#/ && $2 == "/" && $4 !~ /noatime/ { $4 = $4 ",noatime" } { print }' "$table") ||
+    return 1
+  if [ "$changed" != "$(cat "$table")" ]; then printf '%s\n' "$changed" | put /etc/fstab 644 || return 1; fi
 }
 
 # Raspberry Pi OS asks for a user's name on the console before it shows a login.
 skip_questions() {
   wants=$ROOT/etc/systemd/system/multi-user.target.wants/userconfig.service
   [ -L "$wants" ] || return 0
-  rm -f "$wants"
-  put_link /etc/systemd/system/getty.target.wants/getty@tty1.service /lib/systemd/system/getty@.service
+  # A login first: what is gone is not replaced by the next try.
+  put_link /etc/systemd/system/getty.target.wants/getty@tty1.service /lib/systemd/system/getty@.service &&
+    rm -f "$wants"
 }
 
 # Units of the payload, enabled where their [Install] says.
@@ -380,6 +396,7 @@ move_claim() {
   wipe "$CARD/claim"
   # The key of the Wi-Fi is the system's by now.
   if [ -d "$CARD/network" ]; then
+    : | put "$STATE/network" 644 || fail 'the root file system cannot be written'
     find "$CARD/network" -type f | while read -r path; do wipe "$path"; done
     rm -rf "$CARD/network"
   fi
@@ -390,7 +407,7 @@ move_claim() {
 # a first one to the image's own services if this one was.
 reset_machine_id() {
   [ ! -f "$ROOT$STATE/machine-id" ] || return 0
-  if [ -e "$ROOT/run/systemd/first-boot" ]; then echo uninitialized; fi | put /etc/machine-id 444
+  if [ -e "$ROOT/run/systemd/first-boot" ]; then echo uninitialized; fi | put /etc/machine-id 444 || return 1
   : | put "$STATE/machine-id" 644
 }
 
@@ -402,6 +419,7 @@ NAME='' PROFILE='' WIFI='' SEED_NETWORK=''
 # What flashing wrote, quoted.
 # shellcheck source=/dev/null
 . "$CARD/card.env"
+[ -n "$NAME" ] || fail 'covey/card.env is damaged; write the card again'
 
 # So that the times in the log are of some use.
 was=$(least_clock) || :
@@ -418,12 +436,12 @@ grow_root
 set_hostname || fail 'the host name could not be set'
 install_tree "$CARD/files" || fail 'the settings could not be written'
 put /etc/covey/hub-ca.pem 644 <"$CARD/hub-ca.pem" || fail 'covey/hub-ca.pem is missing; write the card again'
-set_network
-set_ssh
-set_noatime
-skip_questions
+set_network || fail 'the network settings could not be written'
+set_ssh || fail 'the SSH keys could not be written'
+set_noatime || fail '/etc/fstab could not be written'
+skip_questions || fail 'the login could not be enabled'
 set_services
-reset_machine_id
+reset_machine_id || fail 'the id of the machine could not be reset'
 settle_network_config
 move_claim
 printf '%s\n' "$NAME" | put "$STATE/done" 644 || fail 'the root file system cannot be written'

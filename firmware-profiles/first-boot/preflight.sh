@@ -11,7 +11,7 @@ ROOT=${ROOT:-}
 HERE=${HERE:-$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)}
 SETTINGS=$ROOT/etc/covey/preflight.env
 DATA=/var/lib/covey
-# Made before the restart that a repaired command line needs, so that there is only one.
+# Made after the command line was repaired and before the restart that this needs, so that there is only one.
 MARKER=$DATA/command-line-repaired
 NEEDED_MIB=200
 LEAST_CONTROLLERS='cgroup_enable=memory cgroup_memory=1'
@@ -111,11 +111,14 @@ repair_command_line() {
     found memory-cgroup error "$problem; cmdline.txt was put right once already and changed again: see who writes $BOOT/cmdline.txt"
   else
     mount -o remount,rw "$BOOT" 2>/dev/null
-    if printf '%s\n' "$words" | put "$MARKER" 644 && write_command_line "$line"; then
+    if ! write_command_line "$line"; then
+      found memory-cgroup error "$problem and $BOOT/cmdline.txt cannot be written: put $words there"
+    elif printf '%s\n' "$words" | put "$MARKER" 644; then
       found memory-cgroup repaired "$problem; cmdline.txt now has $words, and the board restarts"
       restart=1
     else
-      found memory-cgroup error "$problem and $BOOT/cmdline.txt cannot be written: put $words there"
+      # A restart that leaves no trace might be one of many.
+      found memory-cgroup error "$problem; cmdline.txt now has $words, but $DATA cannot be written: restart the board"
     fi
   fi
 }

@@ -1,7 +1,8 @@
 /**
  * A board in a directory, for the scripts that run on one: a boot volume that the planner filled, a root file system,
  * and a PATH on which every program is watched. Programs that would reach beyond the directory (dpkg, resize2fs,
- * findmnt …) are stand-ins that keep what they did in the directory. Power can be cut before any program starts.
+ * findmnt …) are stand-ins that keep what they did in the directory. Power can be cut before any program starts, and
+ * in the middle of a removal; any program can fail as on a full or worn card.
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -60,6 +61,7 @@ case "$3" in *Status*) printf 'install ok installed' ;; *) printf %s "$(cat "$fi
 esac
 for deb in "$@"; do
   case "$deb" in *.deb) ;; *) continue ;; esac
+  [ -f "$deb" ] || { echo "dpkg: error: cannot access archive $deb"; exit 2; }
   [ -z "\${DPKG_REFUSES:-}" ] || { echo "dpkg: error processing $deb"; exit 1; }
   mkdir -p "$ROOT/var/lib/dpkg" && sed -n 's/^Version: //p' "$deb" >"$ROOT/var/lib/dpkg/$(sed -n 's/^Package: //p' "$deb")"
 done`,
@@ -68,10 +70,21 @@ done`,
   systemctl: 'echo "$*" >>"$ROOT/systemctl"',
 };
 
+/** What goes wrong in a run: nothing unless given. */
+export interface Mishap {
+  /** Power is cut before that program starts; of a removal the last file is left. */
+  readonly cutAt?: number;
+  /** That program does nothing but fail. */
+  readonly failAt?: number;
+  /** Programs of this name alone are counted for it. */
+  readonly of?: string;
+  readonly env?: Record<string, string>;
+}
+
 export interface RunResult {
   readonly code: number | null;
   readonly output: string;
-  /** Programs that were started, or begun to. */
+  /** Programs that were started, or begun to; those of one name where one was given. */
   readonly programs: number;
 }
 
@@ -131,21 +144,13 @@ export class CardSandbox {
     return new CardSandbox(directory);
   }
 
-  /** Runs the first boot. With `cutAt` everything stops before that program starts. */
-  firstBoot(
-    tools: Tools,
-    options: { cutAt?: number; env?: Record<string, string> } = {},
-  ): Promise<RunResult> {
-    return this.#run(tools, join(this.boot, 'covey/first-boot.sh'), [], options);
+  firstBoot(tools: Tools, mishap: Mishap = {}): Promise<RunResult> {
+    return this.#run(tools, join(this.boot, 'covey/first-boot.sh'), [], mishap);
   }
 
   /** Runs what looks at the system before the agent, as it was installed. */
-  preflight(
-    tools: Tools,
-    args: readonly string[] = [],
-    env: Record<string, string> = {},
-  ): Promise<RunResult> {
-    return this.#run(tools, join(this.root, 'opt/covey/preflight'), args, { env });
+  preflight(tools: Tools, args: readonly string[] = [], mishap: Mishap = {}): Promise<RunResult> {
+    return this.#run(tools, join(this.root, 'opt/covey/preflight'), args, mishap);
   }
 
   read(path: string): string {
@@ -184,7 +189,7 @@ export class CardSandbox {
     tools: Tools,
     script: string,
     args: readonly string[],
-    { cutAt = 0, env = {} }: { cutAt?: number; env?: Record<string, string> },
+    { cutAt = 0, failAt = 0, of = '', env = {} }: Mishap,
   ): Promise<RunResult> {
     const bin = this.#makePath(tools);
     const count = join(this.directory, 'count');
@@ -199,6 +204,8 @@ export class CardSandbox {
         SYS: join(this.directory, 'sys'),
         COUNT: count,
         CUT_AT: String(cutAt),
+        FAIL_AT: String(failAt),
+        COUNTED: of,
         OWN_PATH: bin,
         ...env,
       },
@@ -218,21 +225,17 @@ export class CardSandbox {
     });
   }
 
-  /** Every program counts itself, and stops everything when its turn to be cut off has come. */
+  /** Every program counts itself, and stops everything when its turn to be cut off has come, or fails. */
   #makePath(tools: Tools): string {
     const bin = join(this.directory, `bin-${tools}`);
     if (existsSync(bin)) return bin;
     mkdirSync(bin);
-    // Appended to, so that two programs of a pipeline do not count as one, nor as none.
-    const counted = (body: string) =>
-      `#!/bin/dash\nprintf . >>"$COUNT"\n` +
-      `[ "$CUT_AT" = 0 ] || [ "$(/usr/bin/wc -c <"$COUNT")" -lt "$CUT_AT" ] || kill -9 0\n${body}\n`;
     for (const name of PROGRAMS) {
       const real = tools === 'busybox' ? `busybox ${name}` : name;
-      writeFileSync(join(bin, name), counted(`PATH=/usr/bin:/bin exec ${real} "$@"`));
+      writeFileSync(join(bin, name), counted(name, `PATH=/usr/bin:/bin exec ${real} "$@"`));
     }
     for (const [name, body] of Object.entries(STAND_INS)) {
-      writeFileSync(join(bin, name), counted(`PATH=/usr/bin:/bin\n${body}`));
+      writeFileSync(join(bin, name), counted(name, `PATH=/usr/bin:/bin\n${body}`));
     }
     for (const name of readdirSync(bin)) chmodSync(join(bin, name), 0o755);
     return bin;
@@ -247,6 +250,12 @@ export class CardSandbox {
     this.write('root/lib/systemd/system/ssh.service', '');
     this.write('root/usr/sbin/NetworkManager', '');
     this.write('root/root/.profile', '');
+    // An image that asks for a user, made from a board that was a device of another card.
+    const wants = join(this.root, 'etc/systemd/system/multi-user.target.wants');
+    mkdirSync(wants, { recursive: true });
+    symlinkSync('/lib/systemd/system/userconfig.service', join(wants, 'userconfig.service'));
+    this.write('root/opt/covey/.payload', 'of another card\n');
+    this.write('root/opt/covey/launch', '#!/bin/sh\n# of another card\n');
     this.write('root/proc/filesystems', 'nodev\toverlay\n');
     this.write('root/sys/fs/cgroup/cgroup.controllers', 'cpu memory pids\n');
     for (const module of ['bridge', 'veth', 'nf_tables'])
@@ -290,4 +299,23 @@ export class CardSandbox {
     this.write('root/var/lib/dpkg/iproute2', '7');
     return { file, sha256: await digestOf(file), bytes: readFileSync(file).length };
   }
+}
+
+/** A removal is cut off where it hurts: in the middle. */
+const HALF_REMOVED =
+  'for last; do :; done; [ ! -d "$last" ] || /usr/bin/find "$last" -type f | /usr/bin/sed 1d | /usr/bin/xargs -r /usr/bin/rm';
+
+function counted(name: string, body: string): string {
+  return [
+    '#!/bin/dash',
+    `if [ "\${COUNTED:-${name}}" = ${name} ]; then`,
+    // Appended to, so that two programs of a pipeline do not count as one, nor as none.
+    '  printf . >>"$COUNT"',
+    '  count=$(/usr/bin/wc -c <"$COUNT")',
+    '  [ "$FAIL_AT" != "$count" ] || exit 1',
+    `  if [ "$CUT_AT" != 0 ] && [ "$count" -ge "$CUT_AT" ]; then${name === 'rm' ? ` ${HALF_REMOVED};` : ''} kill -9 0; fi`,
+    'fi',
+    body,
+    '',
+  ].join('\n');
 }

@@ -1,6 +1,6 @@
 /** The first boot on a board in a directory, with both sets of tools that boards have: what it makes, and power cuts. */
 import assert from 'node:assert/strict';
-import { statSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -67,6 +67,11 @@ describe('first boot', () => {
         '-> /etc/systemd/system/covey-agent.service',
       );
       assert.equal(tree['root/opt/covey/current'], '-> releases/0.1.0');
+      assert.equal(
+        tree['root/etc/systemd/system/getty.target.wants/getty@tty1.service'],
+        '-> /lib/systemd/system/getty@.service',
+      );
+      assert.ok(Object.keys(tree).every((path) => !path.includes('userconfig')));
       assert.ok(Object.keys(tree).every((path) => !path.includes('.covey-new') && !path.includes('debs/')));
     });
 
@@ -98,6 +103,43 @@ describe('first boot', () => {
     });
   }
 
+  test('a power cut in the middle of any removal leaves a card that the next boot finishes alike', async () => {
+    const whole = board();
+    const { programs } = await whole.firstBoot('gnu', { of: 'rm' });
+    assert.ok(programs > 20, `${programs} removals`);
+    const expected = whole.tree();
+    for (let cutAt = 1; cutAt <= programs; cutAt += 1) {
+      const own = board();
+      assert.notEqual((await own.firstBoot('gnu', { of: 'rm', cutAt })).code, 0);
+      const again = await own.firstBoot('gnu');
+      assert.equal(again.code, 0, `cut in removal ${cutAt}: ${again.output}`);
+      assert.deepEqual(own.tree(), expected, `cut in removal ${cutAt}`);
+    }
+  });
+
+  /** Without what a device does as well without: the copy of the command line, and the packages once installed. */
+  const needed = (tree: Record<string, string>) =>
+    Object.fromEntries(Object.entries(tree).filter(([path]) => !/\/(cmdline\.bak$|debs\/)/.test(path)));
+
+  test('whatever cannot be put in its place makes the boot fail, and the next one makes up for it', async () => {
+    const whole = board();
+    const { programs } = await whole.firstBoot('gnu', { of: 'mv' });
+    assert.ok(programs > 20, `${programs} files`);
+    const expected = whole.tree();
+    for (let failAt = 1; failAt <= programs; failAt += 1) {
+      const own = board();
+      const { code } = await own.firstBoot('gnu', { of: 'mv', failAt });
+      if (code === 0) {
+        assert.deepEqual(needed(own.tree()), needed(expected), `file ${failAt}`);
+        continue;
+      }
+      assert.match(own.read('boot/covey/log.txt'), /failed: /);
+      const again = await own.firstBoot('gnu');
+      assert.equal(again.code, 0, `file ${failAt}: ${again.output}`);
+      assert.deepEqual(own.tree(), expected, `file ${failAt}`);
+    }
+  });
+
   test('run again when all is done, it changes nothing', async () => {
     const own = board();
     await own.firstBoot('gnu');
@@ -118,6 +160,34 @@ describe('first boot', () => {
     assert.match(log, /failed: covey\/payload\.tar\.gz is damaged .*write the card again/);
     assert.match(log, /gave up after 3 attempts/);
     assert.equal(own.exists('boot/covey/claim'), true);
+  });
+
+  test('failures that cannot be counted are not repeated for ever', async () => {
+    for (const damage of ['7\n\xff', 'x', '\0\0', '']) {
+      const own = board();
+      own.write('boot/covey/payload.tar.gz', 'not what was written');
+      own.write('boot/covey/failures', damage);
+      for (let attempt = 1; attempt <= 3; attempt += 1) assert.equal((await own.firstBoot('gnu')).code, 1);
+      assert.equal(own.read('boot/cmdline.txt').includes('systemd.'), false, JSON.stringify(damage));
+    }
+    const full = board();
+    full.write('boot/covey/payload.tar.gz', 'not what was written');
+    mkdirSync(join(full.boot, 'covey/failures'));
+    assert.equal((await full.firstBoot('gnu')).code, 1);
+    assert.equal(full.read('boot/cmdline.txt').includes('systemd.'), false);
+  });
+
+  test('a card without room for a copy of the command line is disarmed all the same', async () => {
+    const own = board();
+    assert.equal((await own.firstBoot('gnu', { of: 'cp', failAt: 1 })).code, 0);
+    assert.equal(own.read('boot/cmdline.txt').includes('systemd.'), false);
+  });
+
+  test('settings of the card that are damaged are named', async () => {
+    const own = board();
+    own.write('boot/covey/card.env', '\0'.repeat(100));
+    assert.equal((await own.firstBoot('gnu')).code, 1);
+    assert.match(own.read('boot/covey/log.txt'), /failed: covey\/card\.env is damaged; write the card again/);
   });
 
   test('packages that dpkg refuses are named with its reason', async () => {

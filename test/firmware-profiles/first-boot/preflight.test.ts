@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { loadProfiles } from '#firmware-profiles/load.js';
 import type { BoardFinding } from '#protocol/link/board-finding.js';
 import { findingSchema } from '#protocol/link/join.js';
-import { CardSandbox } from '#test/helpers/card-sandbox.js';
+import { CardSandbox, type Mishap } from '#test/helpers/card-sandbox.js';
 import { cardSettings } from '#test/helpers/card-settings.js';
 
 const CONTROLLERS = 'root/sys/fs/cgroup/cgroup.controllers';
@@ -24,12 +24,12 @@ describe('preflight', () => {
   const findings = (own: CardSandbox): readonly BoardFinding[] =>
     findingSchema.array().parse(JSON.parse(own.read('root/run/covey/preflight.json')));
   /** The card is found through the settings that first boot wrote, which name the path on a board. */
-  const look = (own: CardSandbox, args: readonly string[] = []) => {
+  const look = (own: CardSandbox, args: readonly string[] = [], mishap: Mishap = {}) => {
     own.write(
       'root/etc/covey/preflight.env',
       "CARD='/../boot/covey'\nKERNEL_WORDS='cgroup_enable=memory'\nHUB_HOST='hub'\nHUB_PORT='6443'\n",
     );
-    return own.preflight('gnu', args);
+    return own.preflight('gnu', args, mishap);
   };
 
   before(async () => {
@@ -85,6 +85,23 @@ describe('preflight', () => {
     await look(own);
     assert.deepEqual(findings(own), []);
     assert.equal(own.exists('root/var/lib/covey/command-line-repaired'), false);
+  });
+
+  test('a power cut anywhere in the repair of the command line leaves a board that is repaired by the next start', async () => {
+    const started = board();
+    const off = (own: CardSandbox) => {
+      own.write(CONTROLLERS, 'cpu pids\n');
+      return own;
+    };
+    const { programs } = await look(off(started));
+    for (let cutAt = 1; cutAt <= programs; cutAt += 1) {
+      const own = off(board());
+      await look(own, [], { cutAt });
+      if (own.read('boot/cmdline.txt').includes('cgroup_enable=memory')) continue;
+      await look(own);
+      assert.match(own.read('boot/cmdline.txt'), /cgroup_enable=memory/, `cut before program ${cutAt}`);
+      assert.equal(own.read('root/systemctl'), 'reboot\n');
+    }
   });
 
   test('what cannot be repaired is named with what to do', async () => {
