@@ -52,7 +52,8 @@ field() { # file key
 number() { # file key default
   value=$(field "$1" "$2")
   case $value in
-    '' | *[!0-9]* | ??????????*) printf '%s' "$3" ;;
+    # To a shell, digits after a 0 are octal ones, or an error that ends it.
+    '' | *[!0-9]* | 0?* | ??????????*) printf '%s' "$3" ;;
     *) printf '%s' "$value" ;;
   esac
 }
@@ -64,7 +65,7 @@ linked() {
 }
 
 is_complete() {
-  [ -n "$1" ] && [ -f "$install/releases/$1/device-agent/main.js" ]
+  [ -n "$1" ] && [ -s "$install/releases/$1/device-agent/main.js" ]
 }
 
 switch() { # link version
@@ -90,11 +91,16 @@ go_back() {
   reason=$(field failed reason)
   back=$(field trial previous)
   is_complete "$back" || back=$previous
-  if [ "$back" != "$current" ] && is_complete "$back" && switch current "$back"; then
+  if [ "$back" = "$current" ] || ! is_complete "$back"; then
+    say "release $current $reason; it runs on, for there is no complete release to go back to"
+  elif switch current "$back"; then
     say "release $current $reason; going back to $back"
     current=$back
   else
-    say "release $current $reason; it runs on, for there is no complete release to go back to"
+    # The trial stays, so that the next start, or the agent itself, switches.
+    say "release $current $reason; starting $back, although $install/current cannot be changed"
+    current=$back
+    return
   fi
   rm -f "$install/trial"
   flush "$install"

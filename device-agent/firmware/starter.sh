@@ -5,7 +5,7 @@
 # up by it renames it to `launcher`. One that starts no agent a few times, or in time, is never started again. While a
 # release is on trial the present launcher is used: two new things are never tried at once.
 #
-#   launcher  launcher.next  launcher.starts (of launcher.next)  releases/VERSION/launcher
+#   launcher  launcher.next  launcher.starts (of launcher.next)  releases/VERSION/launcher    (scripts, from #! on)
 #
 # What launchers may count on: COVEY_INSTALL_DIR, COVEY_LAUNCHER (the name of the file that was started; the agent
 # needs it) and COVEY_STARTER (the number below, counted up with every change of this list), the arguments, and a
@@ -36,9 +36,10 @@ count() { # starts
     mv -f "$counter.tmp" "$counter" && flush "$COVEY_INSTALL_DIR"
 }
 
-# Whole, as far as a shell can tell.
+# Whole, as far as a shell can tell: to it, a file of zeros is a script that does nothing.
 is_usable() {
-  [ -s "$1" ] && sh -n "$1" 2>/dev/null
+  { read -r head <"$1"; } 2>/dev/null || return 1
+  case $head in '#!'*) sh -n "$1" 2>/dev/null ;; *) return 1 ;; esac
 }
 
 # When a process began, by which it is told from a later one of the same number; fails when it is gone.
@@ -61,7 +62,8 @@ arm_deadline() { # pid
         pause=$((left < 5 ? left : 5))
         sleep "$pause"
         left=$((left - pause))
-        [ -f "$next" ] && [ "$(began_at "$1")" = "$began" ] || exit 0
+        # Gone once the launcher has its place, whatever is the next one by then.
+        [ -f "$counter" ] && [ "$(began_at "$1")" = "$began" ] || exit 0
       done
       count "$MAX_STARTS"
       kill -TERM "$1"
@@ -82,7 +84,7 @@ if [ -f "$next" ] && [ ! -f "$COVEY_INSTALL_DIR/trial" ]; then
   starts=0
   if [ -f "$counter" ]; then read -r starts <"$counter" || :; fi
   case $starts in
-    '' | *[!0-9]* | ????*) starts=$MAX_STARTS ;;
+    '' | *[!0-9]* | 0?* | ????*) starts=$MAX_STARTS ;;
   esac
   # What cannot be counted is not tried.
   if [ "$starts" -lt "$MAX_STARTS" ] && is_usable "$next" && count $((starts + 1)); then

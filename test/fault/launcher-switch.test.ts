@@ -31,6 +31,9 @@ function good(name: string): string {
   ].join('\n');
 }
 
+/** One that starts no agent. */
+const BAD = '#!/bin/sh\nexit 9\n';
+
 /** An installation on which the agent is the real one as far as launchers go, killed before its Nth change. */
 function installed(directory: string, own: string): FakeInstall {
   const install = new FakeInstall(directory);
@@ -63,7 +66,7 @@ test('the agent is killed at every step of taking a launcher over', async (t) =>
   for (; step < MOST_STEPS; step += 1) {
     const install = installed(join(root, `install-${step}`), good('new'));
     // What an earlier release has left: a launcher that was given up.
-    install.write('launcher.next', 'exit 1\n');
+    install.write('launcher.next', '#!/bin/sh\nexit 1\n');
     install.write('launcher.starts', '3\n');
     let killed = false;
     // The steps of two lives: it is proposed in one, and given its place in the next.
@@ -105,9 +108,9 @@ test('a launcher that starts no agent never takes the place of one that does, wh
   const root = await tempDir(t);
   let step = 1;
   for (; step < MOST_STEPS; step += 1) {
-    const install = installed(join(root, `install-${step}`), 'exit 9\n');
+    const install = installed(join(root, `install-${step}`), BAD);
     await install.run();
-    assert.equal(install.read('launcher.next'), 'exit 9\n');
+    assert.equal(install.read('launcher.next'), BAD);
     const { killed, env } = await killingTools(join(root, `tools-${step}`), step);
     for (let start = 0; start < 3; start += 1) await install.run([], env);
     // A start that was cut off may not have been counted.
@@ -124,7 +127,7 @@ test('a launcher that starts no agent never takes the place of one that does, wh
 
 test('a launcher that ends its agent at once is left within three starts', async (t) => {
   const install = installed(await tempDir(t), good('new'));
-  install.write('launcher.next', 'kill -KILL $$\n');
+  install.write('launcher.next', '#!/bin/sh\nkill -KILL $$\n');
   const codes: Array<number | null> = [];
   for (let start = 0; start < 4; start += 1) codes.push((await install.run()).code);
   assert.deepEqual(codes, [null, null, null, 0]);

@@ -7,6 +7,7 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   rmSync,
@@ -93,6 +94,20 @@ export class FakeInstall {
   /** Lines that the fake Node.js wrote: release, process id, arguments. */
   get starts(): readonly string[] {
     return (this.read('starts') ?? '').split('\n').filter(Boolean);
+  }
+
+  /** Processes whose command line names the directory. */
+  get processes(): readonly number[] {
+    const named = (pid: string) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(this.directory);
+      } catch {
+        return false;
+      }
+    };
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name) && named(name))
+      .map(Number);
   }
 
   /** Runs the launcher, and what it becomes, to the end. */

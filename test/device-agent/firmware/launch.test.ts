@@ -1,25 +1,12 @@
 /** The launcher in the shells that boards have: which release it starts, how a trial ends, and what it leaves behind. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, rmdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { AGENT_ENVIRONMENT } from '#hub/cli/programs.js';
 import { eventually } from '#test/helpers/eventually.js';
 import { FakeInstall, SHELLS } from '#test/helpers/fake-install.js';
 import { tempDir } from '#test/helpers/temp-dir.js';
-
-/** Processes whose command line names the directory. */
-function processesOf(directory: string): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(directory);
-      } catch {
-        return false;
-      }
-    })
-    .map(Number);
-}
 
 for (const shell of SHELLS) {
   describe(`the launcher in ${shell.join(' ')}`, () => {
@@ -34,7 +21,7 @@ for (const shell of SHELLS) {
         `1 ${child.pid} ${install.directory}/releases/1/device-agent/main.js --name pi 1`,
       );
       assert.deepEqual(
-        processesOf(install.directory).filter((pid) => pid !== child.pid),
+        install.processes.filter((pid) => pid !== child.pid),
         [],
       );
       child.kill('SIGTERM');
@@ -126,7 +113,7 @@ for (const shell of SHELLS) {
       t.after(() => child.kill('SIGKILL'));
       await eventually('the timer is gone', 15_000, () => {
         if (install.starts.length === 0) return false;
-        return processesOf(install.directory).every((pid) => pid === child.pid);
+        return install.processes.every((pid) => pid === child.pid);
       });
       assert.equal(child.exitCode, null);
       assert.equal(install.current, '2');
@@ -176,10 +163,31 @@ for (const shell of SHELLS) {
       assert.equal((await install.run()).code, 7);
     });
 
+    test('where the disk refuses the switch, the release before is started all the same', async (t) => {
+      const install = new FakeInstall(await tempDir(t), shell, 'launcher');
+      install.trial('exit 7');
+      mkdirSync(join(install.directory, 'current.tmp'));
+      for (let start = 0; start < 3; start += 1) await install.run();
+      for (let start = 0; start < 2; start += 1) {
+        const { code, stderr } = await install.run();
+        assert.equal(code, 0, 'one that crashes is not started again');
+        assert.match(stderr, /starting 1, although .*current cannot be changed/);
+        assert.equal(install.current, '2');
+      }
+      rmdirSync(join(install.directory, 'current.tmp'));
+      await install.run();
+      assert.equal(install.current, '1');
+      assert.equal(install.read('trial'), undefined);
+      assert.deepEqual(
+        install.starts.map((line) => line[0]),
+        ['2', '2', '2', '1', '1', '1'],
+      );
+    });
+
     test('an incomplete current release is never started', async (t) => {
       const install = new FakeInstall(await tempDir(t), shell, 'launcher');
       install.release('0', 'exit 0');
-      install.write('releases/1', undefined);
+      install.write('releases/1/device-agent/main.js', '');
       const { stderr } = await install.run();
       assert.match(stderr, /release 1 is not complete; starting 0 instead/);
       install.write('releases', undefined);
@@ -191,9 +199,17 @@ for (const shell of SHELLS) {
     test('damaged state is no reason not to start', async (t) => {
       const install = new FakeInstall(await tempDir(t), shell, 'launcher');
       install.trial('exit 0');
-      install.write('trial', 'version=2\ncrashes=x\nboots=99999999999999999999\nbegan=\nnonsense\n\0\0');
-      assert.equal((await install.run()).code, 0);
-      assert.equal(install.starts[0]?.[0], '2');
+      for (const trial of [
+        'version=2\ncrashes=x\nboots=99999999999999999999\nbegan=\nnonsense\n\0\0',
+        'version=2\nhealthySeconds=090\ncrashes=08\nboots=09\n',
+        '\0'.repeat(60),
+        '',
+      ]) {
+        install.write('trial', trial);
+        assert.equal((await install.run()).code, 0, JSON.stringify(trial));
+        assert.equal(install.starts.at(-1)?.[0], '2');
+      }
+      assert.equal(install.starts.length, 4);
     });
   });
 }

@@ -7,7 +7,7 @@ import { tempDir } from '#test/helpers/temp-dir.js';
 
 /** A launcher that writes down what it was started with, and ends. */
 function launcher(name: string): string {
-  return `echo "${name} $COVEY_LAUNCHER $COVEY_STARTER $*" >>"$COVEY_INSTALL_DIR/launchers"\n`;
+  return `#!/bin/sh\necho "${name} $COVEY_LAUNCHER $COVEY_STARTER $*" >>"$COVEY_INSTALL_DIR/launchers"\n`;
 }
 
 for (const shell of SHELLS) {
@@ -52,32 +52,56 @@ for (const shell of SHELLS) {
     test('a next launcher that is cut off, or no shell script, is never started', async (t) => {
       const install = new FakeInstall(await tempDir(t), shell);
       install.write('launcher', launcher('old'));
-      for (const text of ['', 'if true; then\n', 'echo "']) {
+      const damaged = ['', '#!/bin/sh\nif true; then\n', '#!/bin/sh\necho "', '\0'.repeat(5_000), 'exit 0\n'];
+      for (const text of damaged) {
         install.write('launcher.next', text);
         await install.run();
       }
-      assert.equal(launchers(install).length, 3);
+      assert.equal(launchers(install).length, damaged.length);
       assert.ok(launchers(install).every((line) => line.startsWith('old ')));
     });
 
     test('a next launcher that hangs is ended, and never started again', async (t) => {
       const install = new FakeInstall(await tempDir(t), shell);
       install.write('launcher', launcher('old'));
-      install.write('launcher.next', 'exec sleep 1000\n');
+      install.write('launcher.next', '#!/bin/sh\nexec sleep 1000\n');
       assert.equal((await install.run([], { COVEY_PROVE_SECONDS: '1' })).signal, 'SIGTERM');
       assert.equal(install.read('launcher.starts'), '3\n');
       await install.run();
       assert.deepEqual(launchers(install), ['old launcher 1 ']);
     });
 
+    test('one that has its place is watched no more, although there is a next one by then', async (t) => {
+      const install = new FakeInstall(await tempDir(t), shell);
+      const steps = ['mv launcher.next launcher', 'rm launcher.starts', 'cp launcher launcher.next'];
+      install.write(
+        'launcher.next',
+        `#!/bin/sh\ncd "$COVEY_INSTALL_DIR"\n${steps.join('\n')}\n: >proved\nexec sleep 1000\n`,
+      );
+      const { child } = install.start([], { COVEY_PROVE_SECONDS: '1' });
+      t.after(() => child.kill('SIGKILL'));
+      await eventually('the timer is gone', 30_000, () => {
+        if (install.read('proved') === undefined) return false;
+        return install.processes.every((pid) => pid === child.pid);
+      });
+      assert.deepEqual([child.exitCode, child.signalCode], [null, null]);
+    });
+
     test('a damaged counter counts as full, and a damaged launcher is replaced by that of a release', async (t) => {
       const install = new FakeInstall(await tempDir(t), shell);
-      install.write('launcher', '');
       install.write('launcher.next', launcher('new'));
-      install.write('launcher.starts', 'x\n');
       install.write('releases/1/launcher', launcher('of-1'));
-      await install.run();
-      assert.deepEqual(launchers(install), ['of-1 launcher 1 ']);
+      const damaged = [
+        ['', 'x\n'],
+        ['\0'.repeat(5_000), '08\n'],
+      ] as const;
+      for (const [present, starts] of damaged) {
+        install.write('launcher', present);
+        install.write('launcher.starts', starts);
+        await install.run();
+        assert.equal(launchers(install).at(-1), 'of-1 launcher 1 ');
+      }
+      assert.equal(launchers(install).length, damaged.length);
       install.write('releases/1/launcher', undefined);
       const none = await install.run();
       assert.equal(none.code, 1);
