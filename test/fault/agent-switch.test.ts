@@ -33,6 +33,20 @@ function runKilled(step: number, env: NodeJS.ProcessEnv): Promise<'killed' | 'do
   });
 }
 
+/** One that no link names any more. */
+const OLD = 'releases/0';
+
+function oldRelease(install: FakeInstall): void {
+  install.release('0', 'exit 0');
+  install.write(`${OLD}/.digest`, 'sha256:of-0\n');
+}
+
+/** What has the digest of its archive passes for all that was in it. */
+function isWholeOrGone(install: FakeInstall): boolean {
+  const digest = install.read(`${OLD}/.digest`);
+  return digest === undefined || install.read(`${OLD}/device-agent/main.js`) !== undefined;
+}
+
 test('the agent is killed at every step of switching', async (t) => {
   const root = await tempDir(t);
   const staged = join(root, 'staged');
@@ -45,9 +59,11 @@ test('the agent is killed at every step of switching', async (t) => {
   for (let step = 1; step < MOST_STEPS; step += 1) {
     const directory = join(root, `install-${step}`);
     const install = new FakeInstall(directory);
+    oldRelease(install);
     const outcome = await runKilled(step, { INSTALL: directory, ARCHIVE: archive });
     const { code } = await install.run();
     assert.equal(code, 0, `nothing runs after step ${step}`);
+    assert.ok(isWholeOrGone(install), `half an old release after step ${step}`);
     const [started = ''] = install.starts;
     const version = started[0] ?? '';
     outcomes.push(version);

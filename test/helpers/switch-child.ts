@@ -1,12 +1,13 @@
 /**
- * What the agent does once an archive is here, as a process of its own to be killed: unpacks it, gives it its name
- * and switches to it. Environment: INSTALL, ARCHIVE.
+ * What the agent does once an archive is here, as a process of its own to be killed: removes what is old, unpacks it,
+ * gives it its name and switches to it. Environment: INSTALL, ARCHIVE.
  */
 import { Installation } from '#device-agent/firmware/update/installation.js';
 import { unpackRelease } from '#device-agent/firmware/update/unpack.js';
 
 const { INSTALL = '', ARCHIVE = '' } = process.env;
 const installation = new Installation(INSTALL, '1');
+await installation.prune([]);
 const target = await installation.workspace('2');
 await unpackRelease({
   archive: ARCHIVE,

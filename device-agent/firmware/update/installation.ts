@@ -47,9 +47,10 @@ export class Installation {
     return join(this.directory, 'releases', version);
   }
 
-  /** The version on trial; undefined when there is no trial. */
+  /** The version on trial; undefined when there is no trial, '' when its file is damaged. */
   async trial(): Promise<string | undefined> {
-    return (await this.#fields('trial'))?.get('version');
+    const fields = await this.#fields('trial');
+    return fields && (fields.get('version') ?? '');
   }
 
   /** How the last trial failed, with the error that ended the agent if it left one. */
@@ -85,9 +86,8 @@ export class Installation {
   async adopt(workspace: string, version: string, digest: string): Promise<void> {
     if (version === this.running) throw new Error(`release ${version} runs and is not replaced`);
     await writeFileAtomic(join(workspace, '.digest'), `${digest}\n`, { mode: 0o644 });
-    const path = this.releasePath(version);
-    await rm(path, { recursive: true, force: true });
-    await rename(workspace, path);
+    await this.#remove(version);
+    await rename(workspace, this.releasePath(version));
     await syncDirectory(join(this.directory, 'releases'));
   }
 
@@ -103,13 +103,16 @@ export class Installation {
     await this.#link('current', version);
   }
 
-  /** Ends the trial, or forgets one that never began. */
+  /** Ends the trial, or forgets one that never began. The running release is the current one from then on. */
   async endTrial(): Promise<void> {
+    await this.#stay();
     for (const name of ['trial', 'note', 'report']) await rm(join(this.directory, name), { force: true });
     await syncDirectory(this.directory);
   }
 
+  /** The running release is the current one from then on. */
   async forgetFailure(): Promise<void> {
+    await this.#stay();
     for (const name of ['failed', 'note', 'report']) await rm(join(this.directory, name), { force: true });
     await syncDirectory(this.directory);
   }
@@ -124,13 +127,32 @@ export class Installation {
   /** Removes every release but those that the links name, the running one and `keep`, and what was half unpacked. */
   async prune(keep: readonly string[]): Promise<void> {
     const kept = new Set([this.running, ...keep]);
-    for (const link of ['current', 'previous']) {
-      const target = await orMissing(readlink(join(this.directory, link)));
-      if (target !== undefined) kept.add(target.slice(target.lastIndexOf('/') + 1));
+    for (const link of ['current', 'previous'] as const) {
+      const version = await this.#linked(link);
+      if (version !== undefined) kept.add(version);
     }
+    for (const name of (await orMissing(readdir(join(this.directory, 'releases')))) ?? [])
+      if (!kept.has(name)) await this.#remove(name);
+  }
+
+  /** Takes the name away first: half a release would pass for a whole one. */
+  async #remove(name: string): Promise<void> {
     const releases = join(this.directory, 'releases');
-    for (const name of (await orMissing(readdir(releases))) ?? [])
-      if (!kept.has(name)) await rm(join(releases, name), { recursive: true, force: true });
+    const removed = join(releases, '.tmp-removed');
+    await rm(removed, { recursive: true, force: true });
+    if ((await orMissing(rename(join(releases, name), removed).then(() => true))) === undefined) return;
+    await syncDirectory(releases);
+    await rm(removed, { recursive: true, force: true });
+  }
+
+  /** A launcher that could not change the link has started the release before all the same. */
+  async #stay(): Promise<void> {
+    if ((await this.#linked('current')) !== this.running) await this.#link('current', this.running);
+  }
+
+  async #linked(name: 'current' | 'previous'): Promise<string | undefined> {
+    const target = await orMissing(readlink(join(this.directory, name)));
+    return target?.slice(target.lastIndexOf('/') + 1);
   }
 
   async #link(name: 'current' | 'previous', version: string): Promise<void> {

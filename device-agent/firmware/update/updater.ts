@@ -272,6 +272,8 @@ export class Updater implements AsyncDisposable {
     const { installation, records, registries, clock, random, logger } = this.#options;
     await this.#keep({ state: 'Downloading' });
     await this.#verify(offer);
+    // Archives of other offers are removed.
+    this.#downloaded = undefined;
     const { fetchArchive } = await import('./fetch.js');
     await fetchArchive({
       offer,
@@ -299,6 +301,8 @@ export class Updater implements AsyncDisposable {
       import('./unpack.js'),
     ]);
     const archive = archivePath(records.directory, offer.digest);
+    // Looked at anew by whatever comes after this try.
+    this.#downloaded = undefined;
     await installation.prune([]);
     const target = await installation.workspace(offer.version);
     try {

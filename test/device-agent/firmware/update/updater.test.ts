@@ -335,6 +335,43 @@ test('after a rollback the agent says what the launcher and Node.js have left', 
   assert.deepEqual(updater.report().last, last, 'a settled offer is not tried again');
 });
 
+test('an archive that another offer has removed is fetched again', async (t) => {
+  const { server, offerOf, open } = await setUp(t);
+  const { updater, settled } = await open();
+  // Fails once the archive is here, and leaves it there.
+  updater.offer(offerOf({ unpackedBytes: 1 }));
+  assert.match((await settled()).reason ?? '', /unpacks to more than the promised/);
+  server.stallAfter = 10;
+  const asked = server.offsets.length;
+  updater.offer(offerOf({ offer: 'uid/2', version: '3', digest: `sha256:${'1'.repeat(64)}` }));
+  await eventually('the other one is asked for', 10_000, () => server.offsets.length > asked);
+  updater.withdraw('uid/2');
+  server.stallAfter = undefined;
+  updater.offer(offerOf({ offer: 'uid/3' }));
+  assert.equal((await settled()).state, 'OnTrial');
+});
+
+test('a release that the launcher could not switch back to is the current one again', async (t) => {
+  const { install, offerOf, open } = await setUp(t);
+  const first = await open();
+  first.updater.offer(offerOf());
+  await first.settled();
+  await first.updater[Symbol.asyncDispose]();
+  assert.equal(install.current, '2');
+  install.write('failed', 'version=2\nprevious=1\nreason=ended 3 times before it was healthy\n');
+  const { settled } = await open('1');
+  assert.equal((await settled()).state, 'Failed');
+  assert.equal(install.current, '1');
+  assert.deepEqual([install.read('trial'), install.read('failed')], [undefined, undefined]);
+});
+
+test('a damaged trial is forgotten', async (t) => {
+  const { install, open } = await setUp(t);
+  install.write('trial', '\0'.repeat(60));
+  await open();
+  assert.equal(install.read('trial'), undefined);
+});
+
 test('a damaged record is as none', async (t) => {
   const { offerOf, open, directory } = await setUp(t);
   const first = await open();
