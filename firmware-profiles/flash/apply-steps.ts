@@ -22,9 +22,14 @@ const EFFECTS: Effects = {
   label: (volume, { label }) => volume.setLabel(label),
 };
 
-/** Rejects with a CardError at the first step that cannot be done. */
-export async function applySteps(steps: readonly CardStep[], volumes: Volumes): Promise<void> {
+/** Rejects with a CardError at the first step that cannot be done, or with the signal's reason between two. */
+export async function applySteps(
+  steps: readonly CardStep[],
+  volumes: Volumes,
+  signal?: AbortSignal,
+): Promise<void> {
   for (const step of steps) {
+    signal?.throwIfAborted();
     const volume = volumes[step.volume];
     if (volume === undefined) throw new CardError(`the image has no ${step.volume} partition to write to`);
     await applyStep(volume, step);

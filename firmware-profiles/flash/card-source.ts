@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
+import { CardError } from '../card-error.js';
 import type { BaseImage } from '../image/base-image.js';
 import { digestOf } from '../lib/digest.js';
 
@@ -73,7 +74,9 @@ export class CardSource implements AsyncDisposable {
       const at = segment.offset + (from - segment.start);
       const { bytesRead } = await segment.handle.read(buffer, from - position, to - from, at);
       if (bytesRead < to - from)
-        throw new Error(`the image ended at byte ${from + bytesRead} while it was read`);
+        throw new CardError(
+          `the image ended at byte ${from + bytesRead} while it was read: something else changes it; run the same command again`,
+        );
     }
   }
 

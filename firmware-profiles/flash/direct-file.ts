@@ -12,6 +12,9 @@ import { TARGET_ALIGNMENT, type Target } from './target.js';
 const { O_RDWR, O_CREAT, O_EXCL, O_DIRECT = 0 } = constants;
 const MODE = 0o600;
 
+/** What becomes of a file: it is made and must not be there yet, its content stays, or its content goes. */
+export type FileUse = 'make' | 'keep' | 'empty';
+
 export interface OpenDeviceOptions {
   readonly path: string;
   readonly bytes: number;
@@ -35,29 +38,33 @@ export class DirectFile implements Target {
     this.#handle = handle;
   }
 
-  /**
-   * A file of `bytes`; made when it is not there. With `keep`, what it holds stays; otherwise it is emptied first.
-   * A card in it is one person's: mode 0600.
-   */
-  static async openFile(path: string, bytes: number, keep: boolean): Promise<DirectFile> {
-    const flags = O_RDWR | O_CREAT;
-    const handle = await openDirect(path, flags).catch((error: NodeJS.ErrnoException) => {
-      const why = error.code === 'ENOENT' ? 'there is no directory for it' : fileTrouble(error);
-      throw new CardError(`cannot write ${path}: ${why}`);
-    });
+  /** A file of `bytes`. A card in it is one person's: mode 0600. When its size is refused, what was there stays. */
+  static async openFile(path: string, bytes: number, use: FileUse): Promise<DirectFile> {
+    const handle = await openDirect(path, O_RDWR | O_CREAT | (use === 'make' ? O_EXCL : 0)).catch(
+      (error: NodeJS.ErrnoException) => {
+        const remedy: Readonly<Record<string, string>> = {
+          ENOENT: 'there is no directory for it',
+          EEXIST: 'something else has just been put there, or it is a link that leads nowhere',
+        };
+        throw new CardError(`cannot write ${path}: ${remedy[error.code ?? ''] ?? fileTrouble(error)}`);
+      },
+    );
     try {
-      if (!keep) await handle.truncate(0);
       await handle.truncate(bytes);
+      if (use === 'empty') {
+        await handle.truncate(0);
+        await handle.truncate(bytes);
+      }
     } catch (error) {
       await handle.close();
-      if (!keep) await rm(path, { force: true });
+      if (use === 'make') await rm(path, { force: true });
       const failure = error as NodeJS.ErrnoException;
       if (failure.code !== 'EFBIG') throw writeError(failure, path, 0);
       throw new CardError(
         `the file system of ${path} takes no file of ${bytes} bytes: choose a smaller --size`,
       );
     }
-    return new DirectFile(handle, flags, { path, bytes, sparse: true });
+    return new DirectFile(handle, O_RDWR, { path, bytes, sparse: true });
   }
 
   static async openDevice({ path, bytes, shared }: OpenDeviceOptions): Promise<DirectFile> {
@@ -118,14 +125,14 @@ export class DirectFile implements Target {
 
 /** For ordinary I/O where direct I/O is refused. */
 async function openDirect(path: string, flags: number): Promise<FileHandle> {
-  if (O_DIRECT !== 0) {
-    try {
-      return await open(path, flags | O_DIRECT, MODE);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error;
-    }
+  if (O_DIRECT === 0) return open(path, flags, MODE);
+  try {
+    return await open(path, flags | O_DIRECT, MODE);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error;
   }
-  return open(path, flags, MODE);
+  // A file that was to be made has been made by the refused call.
+  return open(path, (flags & O_CREAT) === 0 ? flags : flags & ~O_EXCL, MODE);
 }
 
 function noSpace(path: string, position: number): CardError {

@@ -64,6 +64,8 @@ export async function flashCard(options: FlashOptions): Promise<WrittenCard> {
   const overlays = await customise({ base, partitions, steps, workDirectory: work.path, time, signal });
   progress.end();
   await using source = await CardSource.open(base, overlays);
+  // Stopped until now, nothing of the target has changed.
+  signal?.throwIfAborted();
   await using medium = await target.open(base.bytes);
   const [claimId = ''] = settings.claim.split('.');
   return await writeCard({

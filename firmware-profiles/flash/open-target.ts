@@ -44,10 +44,12 @@ export async function checkTarget(options: TargetOptions): Promise<CheckedTarget
   if (kind === 'other')
     throw new CardError(`${options.path} is neither a file nor a disk; name a new file or a disk`);
   if (kind === 'device') return checkedDisk(options);
-  if (options.path.startsWith('/dev/') && !options.path.startsWith('/dev/shm/')) {
-    throw new CardError(`there is no disk ${options.path}: is the card in the reader?`);
-  }
+  if (options.path.startsWith('/dev/') && !options.path.startsWith('/dev/shm/')) throw noDisk(options.path);
   return checkedFile(options, kind === 'file');
+}
+
+function noDisk(path: string): CardError {
+  return new CardError(`there is no disk ${path}: is the card in the reader?`);
 }
 
 async function checkedDisk({
@@ -57,18 +59,30 @@ async function checkedDisk({
   probe = probeOf(),
 }: TargetOptions): Promise<CheckedTarget> {
   if (size !== undefined) throw new CardError(`--size is for files; ${path} is a disk`);
-  // By its real name: /dev/disk/by-id/… is a link.
-  const disk = await probe(await realpath(path));
-  judgeDisk({ ...disk, path }, consent);
+  const look = async () => {
+    // By its real name: /dev/disk/by-id/… is a link.
+    const real = await realpath(path).catch(() => {
+      throw noDisk(path);
+    });
+    const found = await probe(real);
+    judgeDisk({ ...found, path }, consent);
+    return found;
+  };
+  const disk = await look();
   return {
     path,
     mustBeFinished: false,
     requireSpace: async (bytes) => requireDiskSpace(disk, path, bytes),
-    open: () => DirectFile.openDevice({ path: disk.device, bytes: disk.bytes, shared: disk.uses.length > 0 }),
+    async open(bytes) {
+      // Another card may be in the reader by now, or something of this one mounted.
+      const { device, bytes: size, uses } = await look();
+      requireDiskSpace({ bytes: size }, path, bytes);
+      return DirectFile.openDevice({ path: device, bytes: size, shared: uses.length > 0 });
+    },
   };
 }
 
-function requireDiskSpace(disk: DiskFacts, path: string, bytes: number): void {
+function requireDiskSpace(disk: Pick<DiskFacts, 'bytes'>, path: string, bytes: number): void {
   // The last block is padded to the sectors of any disk.
   if (disk.bytes >= alignedSize(bytes)) return;
   throw new CardError(
@@ -91,8 +105,9 @@ async function checkedFile(
   await access(exists ? path : directory, constants.R_OK | constants.W_OK).catch((error: unknown) => {
     throw new CardError(`cannot write ${path}: ${fileTrouble(error)}`);
   });
-  const unfinished = exists && (await isUnfinished(path));
-  const mustBeFinished = exists && !unfinished && !consent.force;
+  const state = await stateOf(path);
+  const mustBeFinished = state === 'content' && !consent.force;
+  const use = state === 'none' ? 'make' : state === 'unfinished' || mustBeFinished ? 'keep' : 'empty';
   if (mustBeFinished && !mayBeFinished) throw noUnfinishedCard(path);
   const sizeFor = (bytes: number) => alignedSize(Math.max(bytes, size ?? 0));
   return {
@@ -114,7 +129,11 @@ async function checkedFile(
     async open(bytes) {
       // Opening gives it its size.
       if (mustBeFinished && (await stat(path)).size !== sizeFor(bytes)) throw noUnfinishedCard(path);
-      return DirectFile.openFile(path, sizeFor(bytes), unfinished || mustBeFinished);
+      if ((await stateOf(path)) !== state)
+        throw new CardError(
+          `${path} is not what it was when it was looked at: something else uses it; run the same command again`,
+        );
+      return DirectFile.openFile(path, sizeFor(bytes), use);
     },
   };
 }
@@ -124,14 +143,19 @@ async function isSameFile(one: string, other: string): Promise<boolean> {
   return a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino;
 }
 
-/** It bears the mark; or nothing was ever written to it, as when a run is cut off between making the file and the mark. */
-async function isUnfinished(path: string): Promise<boolean> {
+/**
+ * Unfinished: it bears the mark; or nothing was ever written to it, as when a run is cut off between making the file
+ * and the mark.
+ */
+async function stateOf(path: string): Promise<'none' | 'unfinished' | 'content'> {
+  if ((await kindOf(path)) === 'none') return 'none';
   await using handle = await open(path, 'r');
   const head = Buffer.alloc(HEAD_BYTES);
   await handle.read(head, 0, head.length, 0);
   const { blocks } = await handle.stat();
   // Some file systems keep a small file's content without a block.
-  return isMarked(head) || (blocks === 0 && head.every((byte) => byte === 0));
+  const isEmpty = blocks === 0 && head.every((byte) => byte === 0);
+  return isMarked(head) || isEmpty ? 'unfinished' : 'content';
 }
 
 function probeOf(): DiskProbe {

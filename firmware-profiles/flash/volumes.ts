@@ -127,7 +127,7 @@ export async function customise(options: CustomiseOptions): Promise<readonly Ove
     overlays.push({ start: partition.start, bytes: partition.bytes, file });
     volumes[volume] = openVolume(volume, file, 0, time);
   }
-  await applySteps(steps, volumes);
+  await applySteps(steps, volumes, signal);
   return overlays;
 }
 

@@ -92,7 +92,8 @@ export async function copyPart(
       signal?.throwIfAborted();
       const wanted = Math.min(BLOCK_BYTES, bytes - done);
       const { bytesRead } = await source.read(buffer, 0, wanted, start + done);
-      if (bytesRead === 0) throw new Error(`${from} ends at byte ${start + done}`);
+      if (bytesRead === 0)
+        throw new CardError(`${from} ends at byte ${start + done}: something else has shortened it`);
       await target.append(buffer.subarray(0, bytesRead));
       done += bytesRead;
     }

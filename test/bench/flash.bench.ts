@@ -81,7 +81,7 @@ export async function benchFlash(): Promise<BenchResult[]> {
   const directory = await mkdtemp(join(tmpdir(), 'covey-bench-'));
   try {
     const file = join(directory, 'card.img');
-    const results = await measure('a file', () => DirectFile.openFile(file, BYTES, false));
+    const results = await measure('a file', () => DirectFile.openFile(file, BYTES, 'empty'));
     if (process.getuid?.() !== 0) return results;
     await writeFile(join(directory, 'disk'), Buffer.alloc(BYTES));
     const device = execFileSync('losetup', ['-f', '--show', join(directory, 'disk')], {

@@ -4,10 +4,12 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { HEAD_BYTES, isMarked } from '#firmware-profiles/flash/unfinished-mark.js';
 import { COVEY, CoveyService, covey } from './covey.js';
+import { eventually } from './eventually.js';
 import { tool } from './flashing.js';
 import { freePort } from './fleet.js';
 import type { Result } from './kubectl.js';
@@ -107,17 +109,25 @@ export async function startHub(
   return service;
 }
 
-/** Runs `covey`, and sends the signal as soon as it says something. */
-export async function interrupt(args: readonly string[], text: string, signal: NodeJS.Signals) {
+/** Runs `covey`, and sends the signal as soon as the target bears the mark of an unfinished card. */
+export async function interrupt(args: readonly string[], target: string, signal: NodeJS.Signals) {
   const child = spawn(process.execPath, [COVEY, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   const collect = (chunk: Buffer) => {
-    const before = output.includes(text);
     output += chunk.toString();
-    if (!before && output.includes(text)) child.kill(signal);
   };
   child.stdout.on('data', collect);
   child.stderr.on('data', collect);
-  const [code] = (await once(child, 'close')) as [number | null];
+  const ended = once(child, 'close') as Promise<[number | null]>;
+  await eventually(`${target} is begun`, 60_000, async () => child.exitCode !== null || isBegun(target), 5);
+  child.kill(signal);
+  const [code] = await ended;
   return { code, output };
+}
+
+async function isBegun(path: string): Promise<boolean> {
+  await using file = await open(path, 'r');
+  const head = Buffer.alloc(HEAD_BYTES);
+  await file.read(head, 0, HEAD_BYTES, 0);
+  return isMarked(head);
 }

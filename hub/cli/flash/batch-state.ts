@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { exists, readFileIfPresent, writeFileDurably } from '../../lib/files.js';
+import { readFileIfPresent, writeFileDurably } from '../../lib/files.js';
 import { CommandError } from '../command.js';
 
 const stateSchema = z.strictObject({
@@ -57,13 +57,21 @@ export class BatchState {
     }
   }
 
-  /** Whether the card is finished as ordered and still what it was: its file is read for that. */
+  /**
+   * Whether the card is finished as ordered and still what it was: its file is read for that. One that cannot be read
+   * is none; what it is instead is said when it is to be written.
+   */
   async isFinished(name: string, to: string, order: string): Promise<boolean> {
     const card = this.#cards.get(name);
-    if (card === undefined || card.to !== to || card.order !== order || !(await exists(to))) return false;
+    if (card === undefined || card.to !== to || card.order !== order) return false;
     const digest = createHash('sha256');
-    for await (const chunk of createReadStream(to, { end: card.bytes - 1, highWaterMark: READ_BYTES }))
-      digest.update(chunk as Buffer);
+    try {
+      for await (const chunk of createReadStream(to, { end: card.bytes - 1, highWaterMark: READ_BYTES }))
+        digest.update(chunk as Buffer);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+      return false;
+    }
     return digest.digest('hex') === card.sha256;
   }
 

@@ -51,7 +51,7 @@ function defaultStateDirectory(env: NodeJS.ProcessEnv): string {
   return join(base === undefined || base === '' ? join(homedir(), '.local/state') : base, 'covey/flash');
 }
 
-/** Less than this left: not worth being put on a card. */
+/** Less than this left, or than half of a short life: not worth being put on a card. */
 const MIN_LEFT_MS = 3_600_000;
 
 export class KeptClaims {
@@ -71,7 +71,8 @@ export class KeptClaims {
     const { tokens, clock, lifetimeMs, directory } = this.#options;
     const path = this.#path(name, target, hub);
     const kept = await readClaim(path);
-    if (kept !== undefined && kept.expires - clock.now() > MIN_LEFT_MS) {
+    const needed = Math.min(MIN_LEFT_MS, lifetimeMs / 2);
+    if (kept !== undefined && kept.expires - clock.now() > needed) {
       if ((await tokens.list()).some(({ id }) => id === kept.id)) return kept;
     }
     const { token, id, expires } = await createClaim(tokens, {

@@ -55,10 +55,10 @@ export async function makeCard(options: MakeCardOptions): Promise<MadeCard> {
     });
     isWhole = true;
     const made = { ...written, claim };
-    // In this order: a power cut in between is made good by the next run.
-    await record(made);
+    // In this order: a power cut in between is made good by the next run, which looks no more at what is on record.
     for (const id of await claims.withdrawOlder(claim))
       say(`the older claim ${id} of ${name} is withdrawn: a card that carries it lets nothing join`);
+    await record(made);
     await claims.forget(claim, path, hub.url);
     return made;
   } catch (error) {

@@ -19,7 +19,7 @@ test('buffers for direct I/O are apart from each other and whole', () => {
 
 test('a buffer that direct I/O refuses is written and read all the same', async (t) => {
   const path = join(await tempDir(t), 'out.img');
-  await using file = await DirectFile.openFile(path, 8192, false);
+  await using file = await DirectFile.openFile(path, 8192, 'make');
   // One byte beside any alignment.
   const buffer = Buffer.alloc(4097, 'x').subarray(1);
   await file.write(buffer, 4096);
@@ -32,17 +32,17 @@ test('a buffer that direct I/O refuses is written and read all the same', async 
 
 test('a file is emptied unless it is to be kept, and belongs to one person', async (t) => {
   const path = join(await tempDir(t), 'out.img');
-  await (await DirectFile.openFile(path, 4096, false))[Symbol.asyncDispose]();
+  await (await DirectFile.openFile(path, 4096, 'make'))[Symbol.asyncDispose]();
   assert.equal((await stat(path)).mode & 0o777, 0o600);
   await writeFile(path, 'old content');
-  await (await DirectFile.openFile(path, 8192, true))[Symbol.asyncDispose]();
+  await (await DirectFile.openFile(path, 8192, 'keep'))[Symbol.asyncDispose]();
   assert.equal((await readFile(path, 'latin1')).replaceAll('\0', ''), 'old content');
-  await (await DirectFile.openFile(path, 8192, false))[Symbol.asyncDispose]();
+  await (await DirectFile.openFile(path, 8192, 'empty'))[Symbol.asyncDispose]();
   assert.ok((await readFile(path)).equals(Buffer.alloc(8192)));
-  await assert.rejects(DirectFile.openFile(join(path, 'below'), 4096, false), /cannot write .*below/);
+  await assert.rejects(DirectFile.openFile(join(path, 'below'), 4096, 'make'), /cannot write .*below/);
   const nowhere = join(path, '../none/out.img');
   await assert.rejects(
-    DirectFile.openFile(nowhere, 4096, false),
+    DirectFile.openFile(nowhere, 4096, 'make'),
     /cannot write .*none.*: there is no directory for it/,
   );
 });
@@ -58,16 +58,23 @@ function limited(statements: string): string {
 test('a file that its file system does not take is told, and none is left behind', async (t) => {
   const path = join(await tempDir(t), 'out.img');
   const said = limited(
-    `await DirectFile.openFile('${path}', 2 ** 30, false).catch(({ message }) => console.log(message));`,
+    `await DirectFile.openFile('${path}', 2 ** 30, 'make').catch(({ message }) => console.log(message));`,
   );
   assert.match(said, /out\.img takes no file of 1073741824 bytes: choose a smaller --size/);
   assert.equal(await kindOf(path), 'none');
+  // Nor is anything lost that was to be overwritten.
+  await writeFile(path, 'old content');
+  const again = limited(
+    `await DirectFile.openFile('${path}', 2 ** 30, 'empty').catch(({ message }) => console.log(message));`,
+  );
+  assert.match(again, /takes no file of 1073741824 bytes/);
+  assert.equal(await readFile(path, 'utf8'), 'old content');
 });
 
 test('where only a part of a block finds room, it is said how to go on', async (t) => {
   const path = join(await tempDir(t), 'out.img');
   const said = limited(
-    `const file = await DirectFile.openFile('${path}', 4096, false);
+    `const file = await DirectFile.openFile('${path}', 4096, 'make');
      await file.write(Buffer.alloc(2 ** 20, 1), 0).catch(({ message }) => console.log(message));`,
   );
   assert.match(

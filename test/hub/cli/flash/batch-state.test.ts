@@ -1,7 +1,7 @@
 /** Which cards are finished: only those that are still what was ordered and what was written. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { stat, writeFile } from 'node:fs/promises';
+import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { BatchState, orderDigest } from '#hub/cli/flash/batch-state.js';
@@ -37,6 +37,9 @@ test('a card is finished while neither its order nor its content has changed', a
   content[5000] = 0;
   await writeFile(to, content);
   assert.equal(await again.isFinished('a', to, order), false);
+  await rm(to);
+  await mkdir(to);
+  assert.equal(await again.isFinished('a', to, order), false, 'it is a directory');
 });
 
 test('a damaged state is named, with what to do', async (t) => {

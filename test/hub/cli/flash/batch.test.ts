@@ -74,7 +74,7 @@ test('a batch makes each card with a claim of its own, and goes on where it was 
     ],
     syntheticImage(LARGE),
   );
-  const run = await interrupt(args, 'preparing attic-1: done', 'SIGTERM');
+  const run = await interrupt(args, path('out/attic-1.img'), 'SIGTERM');
   assert.equal(run.code, 1, run.output);
   assert.match(run.output, /stopped; run the same command again to make the cards that are left/);
   const first = station.onCard('out/kitchen-1.img', 'covey/claim');

@@ -31,7 +31,7 @@ test('Ctrl-C leaves an unfinished card, and the same command finishes it with th
 }, async () => {
   const card = ['--profile', 'raspberry-pi-4', '--name', 'cellar-1', '--to', path('cellar-1.img')];
   const args = argumentsFor(card, syntheticImage(LARGE));
-  const run = await interrupt(args, 'preparing cellar-1: done', 'SIGINT');
+  const run = await interrupt(args, path('cellar-1.img'), 'SIGINT');
   assert.equal(run.code, 1, run.output);
   assert.match(run.output, /covey flash: stopped; .*cellar-1\.img is unfinished: run the same command again/);
   assert.match(tool('head', ['-c', '30', path('cellar-1.img')]).toString(), /^COVEY UNFINISHED CARD/);

@@ -10,7 +10,7 @@ import { tempDir } from '#test/helpers/temp-dir.js';
 const HOUR_MS = 3_600_000;
 const HUB = 'https://hub:6443';
 
-async function station(t: TestContext) {
+async function station(t: TestContext, lifetimeMs = 24 * HOUR_MS) {
   const clock = new FakeClock();
   const live = new Map<string, { device: string; description: string; usesLeft: number }>();
   const directory = join(await tempDir(t), 'state');
@@ -26,7 +26,7 @@ async function station(t: TestContext) {
   const claims = new KeptClaims({
     directory,
     clock,
-    lifetimeMs: 24 * HOUR_MS,
+    lifetimeMs,
     tokens: {
       create: async ({ device = '', description = '', lifetimeMs }) => {
         made += 1;
@@ -66,6 +66,15 @@ test('a claim that the hub has forgotten, or that is about to end, is replaced',
   assert.notEqual(second.id, first.id);
   await clock.advance(23 * HOUR_MS + 1);
   assert.notEqual((await claims.obtain('a', '/dev/sdb', HUB)).id, second.id);
+});
+
+test('a claim that was made for an hour stays for the run that goes on', async (t) => {
+  const { claims, clock } = await station(t, HOUR_MS);
+  const first = await claims.obtain('a', '/dev/sdb', HUB);
+  await clock.advance(HOUR_MS / 2 - 1);
+  assert.equal((await claims.obtain('a', '/dev/sdb', HUB)).id, first.id);
+  await clock.advance(1);
+  assert.notEqual((await claims.obtain('a', '/dev/sdb', HUB)).id, first.id);
 });
 
 test('a finished card is forgotten; one that is given up is withdrawn at the hub too', async (t) => {
