@@ -39,6 +39,8 @@ export class ClockKeeper implements AsyncDisposable {
   readonly #options: ClockKeeperOptions;
   #triedAt = Number.NEGATIVE_INFINITY;
   #busy = false;
+  /** The hub has said that the clock is right, or what keeps it is believed more. */
+  #trusted = false;
   #timer: Timer | undefined;
 
   constructor(options: ClockKeeperOptions) {
@@ -56,15 +58,17 @@ export class ClockKeeper implements AsyncDisposable {
   /** The hub's time, heard just now. Never rejects. */
   async heard(timeMs: number): Promise<void> {
     const { clock, machine } = this.#options;
-    if (!isPlausible(timeMs) || Math.abs(timeMs - clock.now()) <= TOLERANCE_MS) return;
+    if (!isPlausible(timeMs)) return;
+    if (Math.abs(timeMs - clock.now()) <= TOLERANCE_MS) return this.#trust();
     if (this.#busy || clock.monotonic() - this.#triedAt < TRY_AGAIN_MS) return;
     this.#busy = true;
     try {
       const heardAt = clock.monotonic();
       if (await machine.synchronized()) {
         this.#triedAt = clock.monotonic();
-        return;
+        return await this.#trust();
       }
+      this.#trusted = false;
       await this.#set(timeMs + (clock.monotonic() - heardAt), 'the time of the hub');
       await this.#note();
     } finally {
@@ -72,16 +76,30 @@ export class ClockKeeper implements AsyncDisposable {
     }
   }
 
-  /** Notes the time on disk, unless a later one is there. Never rejects. */
+  /** Notes the time on disk, unless a later one is there that may be right. Never rejects. */
   async note(): Promise<void> {
     const noted = await this.#noted();
-    if (noted === undefined || noted <= this.#options.clock.now()) await this.#note();
+    if (noted === undefined || noted <= this.#options.clock.now() || this.#trusted) await this.#note();
+  }
+
+  /** A time on disk that is yet to come was noted by a clock that was wrong: the next start must not be set to it. */
+  async #trust(): Promise<void> {
+    if (this.#trusted) return;
+    this.#trusted = true;
+    const noted = await this.#noted();
+    if (noted !== undefined && noted > this.#options.clock.now() + TOLERANCE_MS) await this.#note();
   }
 
   /** The time noted on disk, if it can be one. */
   async #noted(): Promise<number | undefined> {
-    const noted = (await orMissing(stat(join(this.#options.dataDir, FILE))))?.mtimeMs;
-    return noted !== undefined && isPlausible(noted) ? noted : undefined;
+    const { dataDir, logger } = this.#options;
+    try {
+      const noted = (await orMissing(stat(join(dataDir, FILE))))?.mtimeMs;
+      return noted !== undefined && isPlausible(noted) ? noted : undefined;
+    } catch (error) {
+      logger.warn({ err: error }, 'the time noted on disk cannot be read');
+      return undefined;
+    }
   }
 
   async #note(): Promise<void> {

@@ -1,6 +1,6 @@
 /** The clock of a board without a battery: brought out of 1970, kept by the hub where nothing else keeps it. */
 import assert from 'node:assert/strict';
-import { stat, utimes, writeFile } from 'node:fs/promises';
+import { rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ClockKeeper, systemMachineClock } from '#device-agent/firmware/clock.js';
@@ -89,6 +89,35 @@ test('a clock that is ahead is set back by the hub, and the later time on disk d
   assert.deepEqual(set, [wrong.getTime()]);
   await keeper.heard(NOW);
   assert.deepEqual([clock.now(), await noted()], [NOW, NOW]);
+});
+
+test('a time yet to come that was noted by a wrong clock is corrected once the clock is right', async (t) => {
+  for (const kept of [false, true]) {
+    const { keeper, state, clock, noted, directory } = await setUp(t, 0);
+    const wrong = new Date(Date.UTC(2090, 0, 1));
+    await writeFile(join(directory, 'clock'), '');
+    await utimes(join(directory, 'clock'), wrong, wrong);
+    await keeper.restore();
+    // A time server is heard before the hub.
+    clock.jumpWall(NOW - clock.now());
+    state.synchronized = true;
+    await keeper.note();
+    assert.equal(await noted(), wrong.getTime(), 'nobody has said yet which of them is right');
+    await keeper.heard(kept ? NOW + 60_000 : NOW + 5_000);
+    assert.equal(await noted(), NOW);
+  }
+});
+
+test('a noted time that cannot be read is no reason to stop', async (t) => {
+  const { keeper, set, directory } = await setUp(t, 0);
+  await rm(directory, { recursive: true });
+  await symlink(directory, directory);
+  t.after(() => rm(directory, { force: true }));
+  await keeper.restore();
+  await keeper.heard(NOW);
+  await keeper.note();
+  assert.deepEqual(set, [NOW]);
+  await keeper[Symbol.asyncDispose]();
 });
 
 test('a clock that may not be set is tried seldom, and what is on disk stays', async (t) => {
