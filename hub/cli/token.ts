@@ -1,5 +1,6 @@
 /** `covey token`: makes, lists and withdraws the join tokens with which devices get their certificate. */
 import { randomBytes } from 'node:crypto';
+import { isDeviceName } from '../authn/claim.js';
 import { JoinTokens, type NewJoinToken } from '../authn/join-token.js';
 import { type Arguments, parseCount, UsageError } from '../lib/arguments.js';
 import type { Credentials } from '../lib/https-client.js';
@@ -59,6 +60,10 @@ export function joinTokens(credentials: Credentials): JoinTokens {
 
 function newToken(args: Arguments): NewJoinToken {
   const device = args.text('device');
+  if (device !== undefined && !isDeviceName(device))
+    throw new UsageError(
+      `--device ${JSON.stringify(device)} is no device name: lower-case letters, digits and '-', at most 63, not '-' at an end`,
+    );
   const description = args.text('description');
   return {
     lifetimeMs: parseDuration(args.text('ttl') ?? '', 'ttl'),

@@ -8,7 +8,7 @@ interface BlobPath {
   readonly digest: string;
 }
 
-/** GET and HEAD of a blob; one byte range is honoured (RFC 9110 section 14). */
+/** GET and HEAD of a blob; one byte range is honoured (RFC 9110 sections 13.1.5 and 14). */
 export async function getBlob(context: RegistryContext, { digest }: BlobPath): Promise<void> {
   const { request, response, blobs } = context;
   const size = await blobs.size(digest);
@@ -17,7 +17,12 @@ export async function getBlob(context: RegistryContext, { digest }: BlobPath): P
   response.setHeader('Docker-Content-Digest', digest);
   response.setHeader('Content-Type', 'application/octet-stream');
   response.setHeader('Accept-Ranges', 'bytes');
-  const range = parseRange(request.headers.range, size);
+  // What a digest names never changes, so that it is the strongest of validators.
+  const tag = `"${digest}"`;
+  response.setHeader('ETag', tag);
+  const condition = request.headers['if-range'];
+  const asked = condition === undefined || condition === tag ? request.headers.range : undefined;
+  const range = parseRange(asked, size);
   if (range === 'unsatisfiable') {
     response.setHeader('Content-Range', `bytes */${size}`);
     throw new RegistryError(

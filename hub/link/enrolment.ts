@@ -16,6 +16,7 @@ import type { Clock } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
 import type { LinkCounters } from '#protocol/link/counters.js';
 import {
+  JOIN_PATH,
   JOIN_REFUSAL,
   type JoinAnswer,
   type JoinRequest,
@@ -30,7 +31,7 @@ import { formatTime } from '#protocol/meta/time.js';
 import { isDeviceName } from '../authn/claim.js';
 import { isRepeat, type JoinTokenState, type JoinTokens, type TokenUse } from '../authn/join-token.js';
 import type { CertificateAuthority, IssuedCertificate } from '../authn/pki/certificate-authority.js';
-import { type CertificateFacts, readRequestKey } from '../authn/pki/certificates.js';
+import { type CertificateFacts, readRequestKey, WeakKeyError } from '../authn/pki/certificates.js';
 import { DEVICES, NODES } from '../cache/resources.js';
 import type { Client } from '../client/client.js';
 import type { EventRecorder } from '../client/event-recorder.js';
@@ -64,6 +65,10 @@ export interface EnrolmentOptions {
   readonly joined: (device: string, replaces: boolean) => Promise<void>;
 }
 
+const METHODS: Readonly<Record<string, readonly string[]>> = {
+  [JOIN_PATH]: ['GET', 'HEAD', 'POST'],
+  [RENEW_PATH]: ['POST'],
+};
 const RETRY_WAITING_SECONDS = 15;
 const EVENT_EVERY_MS = 60_000;
 const MAX_TOLD = 1_024;
@@ -82,15 +87,19 @@ export class Enrolment {
 
   /** Serves /join and what is below it. Never rejects. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { ca, clock } = this.#options;
+    const path = request.url?.split('?')[0] ?? '';
+    const methods = METHODS[path];
     try {
-      if (request.method === 'GET') {
-        answer(response, 200, { ca: this.#options.ca.certificate, time: this.#options.clock.now() });
+      if (methods === undefined) throw ApiError.resourceNotFound();
+      if (!methods.includes(request.method ?? ''))
+        throw ApiError.methodNotSupported({ group: '', resource: 'join' }, `${request.method}`);
+      if (request.method !== 'POST') {
+        answer(response, 200, { ca: ca.certificate, time: clock.now() });
         return;
       }
-      if (request.method !== 'POST')
-        throw ApiError.methodNotSupported({ group: '', resource: 'join' }, `${request.method}`);
-      const body = await readJson(request, MAX_JOIN_BYTES);
-      if (request.url?.split('?')[0] === RENEW_PATH) {
+      const body = await readJson(request, MAX_JOIN_BYTES, clock);
+      if (path === RENEW_PATH) {
         answer(response, 201, await this.renewExpired(parseBody(renewRequestSchema, body)));
         return;
       }
@@ -100,7 +109,8 @@ export class Enrolment {
       const failure = isApiError(error) ? error : ApiError.internal(new Error('joining failed'));
       if (!isApiError(error)) this.#options.logger.error({ err: error }, 'joining failed');
       this.#options.counters.add('joins_refused');
-      answer(response, failure.code, failure.status);
+      const headers = failure.code === 405 && methods !== undefined ? { Allow: methods.join(', ') } : {};
+      answer(response, failure.code, failure.status, headers);
     }
   }
 
@@ -337,7 +347,8 @@ function requireName(name: string): void {
 }
 
 function badCsr(cause: unknown): never {
-  throw ApiError.badRequest('the certificate request is malformed or not signed by its own key', cause);
+  const why = cause instanceof WeakKeyError ? cause.message : 'malformed or not signed by its own key';
+  throw ApiError.badRequest(`the certificate request is ${why}`, cause);
 }
 
 function refusal(reason: string, device: string, why: string, retryAfterSeconds?: number): ApiError {

@@ -82,20 +82,37 @@ export async function issuePair(issuer: Issuer, options: LeafOptions): Promise<K
 
 /**
  * Signs the public key of a PKCS#10 request (PEM). Only the key is taken from it: subject and extensions
- * come from `options`. Throws when the request is malformed or not signed by its own key.
+ * come from `options`. Throws as readRequestKey does.
  */
 export async function issueForRequest(issuer: Issuer, csr: string, options: LeafOptions): Promise<string> {
-  const request = new x509.Pkcs10CertificateRequest(csr);
-  if (!(await request.verify())) throw new Error('the request is not signed by its own key');
-  const certificate = await sign(issuer, request.publicKey, options);
+  const { publicKey } = await readRequest(csr);
+  const certificate = await sign(issuer, publicKey, options);
   return certificate.toString('pem');
 }
 
-/** SHA-256 of the public key that a certificate request is for. Throws when it is malformed or not signed by that key. */
+/** Of such a key the private half can be found out, and TLS refuses it. */
+export class WeakKeyError extends Error {
+  override readonly name = 'WeakKeyError';
+}
+
+const LEAST_RSA_BITS = 2048;
+
+/**
+ * SHA-256 of the public key that a certificate request is for. Throws when it is malformed or not signed by that key,
+ * and a WeakKeyError when the key proves nothing.
+ */
 export async function readRequestKey(csr: string): Promise<string> {
+  const { publicKey } = await readRequest(csr);
+  return hashKey(new Uint8Array(publicKey.rawData));
+}
+
+async function readRequest(csr: string): Promise<x509.Pkcs10CertificateRequest> {
   const request = new x509.Pkcs10CertificateRequest(csr);
+  const { modulusLength = LEAST_RSA_BITS } = request.publicKey.algorithm as { modulusLength?: number };
+  if (modulusLength < LEAST_RSA_BITS)
+    throw new WeakKeyError(`for an RSA key of ${modulusLength} bits; at least ${LEAST_RSA_BITS} are needed`);
   if (!(await request.verify())) throw new Error('the request is not signed by its own key');
-  return hashKey(new Uint8Array(request.publicKey.rawData));
+  return request;
 }
 
 function hashKey(spki: Uint8Array): string {

@@ -32,6 +32,8 @@ export const FLEET_KINDS: readonly KindInfo[] = [
     shortNames: ['dev'],
     categories: ['fleet'],
     namespaced: false,
+    // No device joins under another name: it becomes the host name of its node.
+    nameRule: 'label',
     schema: deviceSchema,
     columns: DEVICE_COLUMNS,
     subresources: [sub('status', FLEET, 'Device', VIEW)],

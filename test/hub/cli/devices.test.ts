@@ -7,6 +7,18 @@ import { covey } from '#test/helpers/covey.js';
 
 const DEVICES = '/apis/fleet.covey.dev/v1alpha1/devices';
 
+test('neither a Device nor a token is made for a name that no device can join under', async (t) => {
+  const hub = await ApiHub.start(t);
+  const data = dirname(await hub.kubeconfig());
+  for (const name of ['a.b', 'a'.repeat(64)]) {
+    const made = await hub.send('POST', DEVICES, { metadata: { name }, spec: {} });
+    assert.equal(made.status, 422, name);
+    const token = await covey(['token', 'create', '--device', name, '--data', data]);
+    assert.deepEqual([token.code, token.stdout], [2, '']);
+    assert.match(token.stderr, /is no device name/);
+  }
+});
+
 test('a device that has no node is removed all the same, and an unknown one is told', async (t) => {
   const hub = await ApiHub.start(t);
   const data = dirname(await hub.kubeconfig());

@@ -115,6 +115,39 @@ test('a blob is served by range, so that a pull resumes', async (t) => {
   assert.equal(await errorCode(outside), 'RANGE_INVALID');
 });
 
+test('ranges that are no ranges, or are of something else, are answered exactly', async (t) => {
+  const { url } = await start(t);
+  const bytes = Buffer.from('0123456789');
+  const digest = await pushBlob(url, 'app', bytes);
+  const ask = async (headers: Record<string, string>) => {
+    const answer = await fetch(`${url}/v2/app/blobs/${digest}`, { headers });
+    return `${answer.status} ${answer.status === 416 ? answer.headers.get('content-range') : await answer.text()}`;
+  };
+  for (const [range, answer] of [
+    ['bytes=0-0', '206 0'],
+    ['bytes=9-9', '206 9'],
+    ['bytes=8-99999999999999999999', '206 89'],
+    ['bytes=-3', '206 789'],
+    ['bytes=-99', '206 0123456789'],
+    ['bytes=10-', '416 bytes */10'],
+    ['bytes=-0', '416 bytes */10'],
+    ['bytes=99999999999999999999-', '416 bytes */10'],
+    ['bytes=-', '200 0123456789'],
+    ['bytes=a-b', '200 0123456789'],
+    ['bytes=0-1,3-4', '200 0123456789'],
+    ['lines=0-1', '200 0123456789'],
+  ] as const)
+    assert.equal(await ask({ Range: range }), answer, range);
+  const range = { Range: 'bytes=6-' };
+  assert.equal(await ask({ ...range, 'If-Range': `"${digest}"` }), '206 6789');
+  assert.equal(await ask({ ...range, 'If-Range': '"of another"' }), '200 0123456789');
+  const parts = await Promise.all([...'0123456789'].map((at) => ask({ Range: `bytes=${at}-${at}` })));
+  assert.deepEqual(
+    parts,
+    [...'0123456789'].map((digit) => `206 ${digit}`),
+  );
+});
+
 test('an upload in chunks resumes where it was cut off', async (t) => {
   const { url } = await start(t);
   const bytes = randomBytes(3_000);
