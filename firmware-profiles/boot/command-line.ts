@@ -1,6 +1,7 @@
 /**
  * The kernel's command line as text. A word with a quoted value stays one word; nothing that is there is lost unless
- * it is asked for, and every function gives the same text when it is applied to its own result.
+ * it is asked for, but for a quote without its partner, in which the kernel would take in all that is added behind it.
+ * Every function gives the same text when it is applied to its own result.
  */
 
 const WORD = /(?:[^\s"]|"[^"]*")+/g;

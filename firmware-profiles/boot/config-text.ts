@@ -14,12 +14,17 @@ export function withSettings(text: string, settings: readonly string[]): string 
   return `${above}${gap}${[BEGIN, '[all]', ...settings, END].join('\n')}\n`;
 }
 
+/** An editor may have given it other line ends, or a person copied it: every block goes. */
 function withoutBlock(text: string): string {
-  const lines = text.split('\n');
-  const begin = lines.indexOf(BEGIN);
-  if (begin < 0) return text;
-  const end = lines.indexOf(END, begin);
+  const kept: string[] = [];
+  let inBlock = false;
+  for (const line of text.split('\n')) {
+    const plain = line.trimEnd();
+    if (plain === BEGIN) inBlock = true;
+    if (!inBlock) kept.push(line);
+    if (plain === END) inBlock = false;
+  }
   // A block that somebody cut off ends with the file.
-  const rest = end < 0 ? [''] : lines.slice(end + 1);
-  return [...lines.slice(0, begin), ...rest].join('\n');
+  if (inBlock) kept.push('');
+  return kept.join('\n');
 }

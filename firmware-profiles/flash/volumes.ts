@@ -2,6 +2,7 @@
  * The partitions of a base image that a profile speaks of: found, checked to hold what the profile says, read for
  * the planner, and copied into the work directory to be customised. The base itself is only read.
  */
+import { isUtf8 } from 'node:buffer';
 import { join } from 'node:path';
 import { CardError } from '../card-error.js';
 import type { BaseImage } from '../image/base-image.js';
@@ -145,9 +146,14 @@ async function readTexts(
     if (content === undefined) continue;
     if (content.length > MAX_TEXT_BYTES)
       throw new CardError(`${path} in the image has ${content.length} bytes, too many for a settings file`);
-    files.set(path, content.toString('utf8'));
+    files.set(path, textOf(content));
   }
   return files;
+}
+
+/** What is no UTF-8 is from an older editor: its letters stay, and become UTF-8 where the file is written anew. */
+function textOf(content: Buffer): string {
+  return isUtf8(content) ? content.toString('utf8') : content.toString('latin1');
 }
 
 function describe({ table }: BaseImage): string {

@@ -42,6 +42,10 @@ describe('command line', () => {
     );
   });
 
+  test('a quote without its partner does not take in what is added', () => {
+    assert.equal(withWords('a="b c" d="e f', ['quiet']), 'a="b c" d= e f quiet\n');
+  });
+
   const word = fc.constantFrom(
     'root=/dev/x',
     'quiet',

@@ -19,6 +19,11 @@ describe('config.txt', () => {
     assert.equal(withSettings(first, SETTINGS), `a=1\n${BLOCK}`);
     assert.equal(withSettings(first, []), 'a=1\n');
   });
+  test('a block whose line ends were changed, or that is there twice, is replaced', () => {
+    const edited = withSettings('a=1\n', SETTINGS).replaceAll('\n', '\r\n');
+    assert.equal(withSettings(edited, SETTINGS), `a=1\r\n${BLOCK}`);
+    assert.equal(withSettings(`${BLOCK}b=2\n${BLOCK}`, SETTINGS), `b=2\n${BLOCK}`);
+  });
   test('a block that was cut off is completed', () => {
     assert.equal(withSettings('a=1\n# Covey: begin\n[all]\narm_', SETTINGS), `a=1\n${BLOCK}`);
   });

@@ -178,6 +178,22 @@ test('an image that is not laid out as its profile says is refused, with what wa
   await assert.rejects(sha256Of(path), /ENOENT/, 'nothing was made');
 });
 
+test('letters of an older editor in config.txt stay letters', { skip }, async (t) => {
+  const directory = await tempDir(t);
+  const image = join(directory, 'old.img');
+  copyFileSync(syntheticImage(PI_IMAGE), image);
+  const profile = await profileNamed('raspberry-pi-4');
+  const place = placeOf(profile, image);
+  tool(
+    'mcopy',
+    ['-o', '-i', `${image}@@${place.start}`, '-', '::/config.txt'],
+    Buffer.from('# für\n', 'latin1'),
+  );
+  const path = join(directory, 'out.img');
+  await flashTo(t, image, profile, path);
+  assert.match(readFile(path, place, 'config.txt').toString('utf8'), /^# für\n# Covey: begin\n/);
+});
+
 test('a root file system that was in use when it was copied is refused: its journal would undo the card', {
   skip,
 }, async (t) => {
