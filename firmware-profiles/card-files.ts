@@ -55,6 +55,7 @@ export function cardFiles(input: CardFilesInput): readonly CardStep[] {
     write(CARD_FILES.authority, { text: settings.hub.ca }),
     write(CARD_FILES.firstBoot, { file: scriptPath('first-boot.sh') }, 0o755),
     write(CARD_FILES.common, { file: scriptPath('common.sh') }),
+    write(CARD_FILES.growRoot, { file: scriptPath('grow-root.sh') }),
     ...below(CARD_FILES.files, systemFiles(profile, settings, directory)),
     ...(seeded ? [] : below(CARD_FILES.network, networkFiles(settings))),
     ...(settings.sshKeys.length === 0

@@ -15,6 +15,7 @@ export const CARD_FILES = {
   payloadDigest: 'payload.sha256',
   firstBoot: 'first-boot.sh',
   common: 'common.sh',
+  growRoot: 'grow-root.sh',
   preload: 'preload',
   /** Below: files of the root file system, by their paths. */
   files: 'files',

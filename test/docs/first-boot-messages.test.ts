@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { scriptPath } from '#firmware-profiles/card-files.js';
 import { readDocument, tableRows } from '#test/helpers/documents.js';
 
-const SCRIPTS = ['common.sh', 'first-boot.sh', 'preflight.sh'];
+const SCRIPTS = ['common.sh', 'grow-root.sh', 'first-boot.sh', 'preflight.sh'];
 /** Hands its argument on. */
 const WRAPPERS = ['failed: $*', '$2: $3'];
 const PROBLEM = 'the memory controller of the kernel is off';

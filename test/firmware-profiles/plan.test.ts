@@ -48,7 +48,15 @@ describe('plan of a card', () => {
       const steps = plan({ profile, settings });
       const own = steps.map((step) => step.kind !== 'label' && step.path.startsWith('covey/'));
       const names = steps.flatMap((step) => (step.kind === 'label' ? [] : [step.path]));
-      for (const name of ['first-boot.sh', 'common.sh', 'card.env', 'claim', 'payload.tar.gz', 'hub-ca.pem'])
+      for (const name of [
+        'first-boot.sh',
+        'common.sh',
+        'grow-root.sh',
+        'card.env',
+        'claim',
+        'payload.tar.gz',
+        'hub-ca.pem',
+      ])
         assert.ok(names.includes(`covey/${name}`), name);
       assert.equal(own.at(-1), false);
       assert.deepEqual(plan({ profile, settings }), steps);
