@@ -8,7 +8,7 @@
  * said what it wants of them (a fresh assignment, or silence after a complete exchange).
  */
 import { readdir, readFile, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Clock } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
 import type { Assignment } from '#protocol/link/assignment.js';
@@ -19,7 +19,7 @@ import { acceptAssignment, type DesiredPod, desiredPodSchema } from './desired-p
 
 const SUFFIX = '.pod';
 const DAMAGED_SUFFIX = '.damaged';
-/** Damaged files kept for a look; older ones are removed. */
+/** Damaged files kept for a look beside those of pods that are held back; more are removed. */
 const MAX_DAMAGED = 8;
 /** Pod uids become file names. */
 const SAFE_UID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/;
@@ -61,7 +61,7 @@ export class DesiredStore {
       if (name.endsWith(TEMPORARY_SUFFIX)) await rm(path, { force: true });
       else if (name.endsWith(DAMAGED_SUFFIX)) {
         damaged.push(path);
-        heldBack.add(name.slice(0, name.indexOf(SUFFIX)));
+        heldBack.add(uidOfDamaged(path));
       }
       if (!name.endsWith(SUFFIX)) continue;
       const uid = name.slice(0, -SUFFIX.length);
@@ -77,8 +77,10 @@ export class DesiredStore {
         await rename(path, path + DAMAGED_SUFFIX);
       }
     }
-    for (const path of damaged.slice(0, -MAX_DAMAGED)) await rm(path, { force: true });
     for (const uid of pods.keys()) heldBack.delete(uid);
+    // The file is what holds a pod back at the next start.
+    const spare = damaged.filter((path) => !heldBack.has(uidOfDamaged(path)));
+    for (const path of spare.slice(0, -MAX_DAMAGED)) await rm(path, { force: true });
     return new DesiredStore(options, pods, heldBack);
   }
 
@@ -149,6 +151,10 @@ export class DesiredStore {
     this.#writes = result.catch(() => undefined);
     return result;
   }
+}
+
+function uidOfDamaged(path: string): string {
+  return basename(path).slice(0, -(SUFFIX + DAMAGED_SUFFIX).length);
 }
 
 function parse(bytes: Uint8Array, uid: string): DesiredPod {

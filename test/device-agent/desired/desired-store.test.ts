@@ -132,6 +132,20 @@ for (const [what, damage] of DAMAGES)
     assert.equal((await readdir(directory)).length, 2);
   });
 
+test('however many files are damaged, their pods are held back until the hub has spoken', async (t) => {
+  const directory = await place(t);
+  const store = await openStore(directory);
+  const bad = Array.from({ length: 12 }, () => runAssignment());
+  for (const one of bad) await store.accept(one);
+  for (const { uid } of bad) await truncate(join(directory, `${uid}.pod`), 0);
+  const uids = bad.map(({ uid }) => uid).sort();
+  await openStore(directory);
+  const again = await openStore(directory);
+  assert.deepEqual([...again.heldBack].sort(), uids);
+  await again.releaseHeldBack();
+  assert.deepEqual(await readdir(directory), []);
+});
+
 test('a file copied over that of another pod does not pass for it', async (t) => {
   const directory = await place(t);
   const store = await openStore(directory);
