@@ -93,7 +93,10 @@ export class AgentUpdates implements Disposable {
 
   #offerOf(name: string): UpdateOffer | undefined {
     const offered = this.#devices.get(name)?.status.updateOffer;
-    const release = offered === undefined ? undefined : this.#releases.get(offered.release);
+    const named = offered === undefined ? undefined : this.#releases.get(offered.release);
+    // Another of the same name may have taken its place.
+    const release =
+      named !== undefined && offered?.offer.startsWith(`${named.metadata.uid}/`) ? named : undefined;
     const architecture = this.#options.session(name)?.hello?.node.nodeInfo?.architecture;
     const artifact = release?.spec.artifacts.find((one) => one.architecture === architecture);
     if (offered === undefined || release === undefined || artifact === undefined) return undefined;

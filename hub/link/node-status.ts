@@ -55,6 +55,20 @@ export function traitLabels(profile: Readonly<FirmwareProfile> | undefined): Rec
   };
 }
 
+/** Those by which a board follows its profile: a new card may have another one. */
+const PROFILE_LABELS = [FLEET_LABEL.profile, FLEET_LABEL.storage, FLEET_LABEL.throttleCelsius] as const;
+
+/** What to change of a Node's labels, null for what goes; undefined when they are as they should be. */
+export function changedLabels(
+  current: Readonly<Record<string, string>> = {},
+  wanted: Readonly<Record<string, string>>,
+): Record<string, string | null> | undefined {
+  const gone = PROFILE_LABELS.filter((label) => label in current && !(label in wanted));
+  if (gone.length === 0 && Object.entries(wanted).every(([label, value]) => current[label] === value))
+    return undefined;
+  return { ...wanted, ...Object.fromEntries(gone.map((label) => [label, null])) };
+}
+
 function mayAsk(key: string): boolean {
   const name = key.split('/')[1] ?? key;
   return !isReservedLabel(key) && isLabelValue(name) && key !== '';

@@ -22,6 +22,7 @@ import type { Client } from '../client/client.js';
 import { orNotFound } from '../client/or-not-found.js';
 import { sameJson } from '../lib/same-json.js';
 import {
+  changedLabels,
   type DeviceFacts,
   deviceStatus,
   newDevice,
@@ -114,24 +115,29 @@ export class Nodes implements AsyncDisposable {
     const nodes = this.#options.client.resource<Node>(NODES);
     let node = await orNotFound(nodes.get(facts.device));
     if (node === undefined) {
+      if (this.#isForgotten(facts)) return;
       node = await nodes.create(newNode(facts)).catch((error: unknown) => {
         if (isAlreadyExists(error)) return nodes.get(facts.device);
         throw error;
       });
       this.#options.counters.add('nodes_created');
     }
-    const labels = {
-      ...node.metadata.labels,
+    const labels = changedLabels(node.metadata.labels, {
       ...nodeLabels(facts),
       ...traitLabels(await this.#profileOf(facts)),
-    };
-    if (!sameJson(labels, node.metadata.labels)) {
+    });
+    if (labels !== undefined) {
       node = await nodes.patch(facts.device, undefined, 'merge', { metadata: { labels } });
     }
     const status = nodeStatus(node.status, facts);
     if (sameJson(status, node.status)) return;
     await nodes.updateStatus({ ...node, status });
     this.#options.counters.add('node_statuses_written');
+  }
+
+  /** The device was removed while this was on its way: what is gone is not made again. */
+  #isForgotten({ device }: DeviceFacts): boolean {
+    return !this.#facts.has(device);
   }
 
   /** Undefined: the board has none, or one that the hub does not know. */
@@ -144,6 +150,7 @@ export class Nodes implements AsyncDisposable {
     const devices = this.#options.client.resource<Device>(DEVICES);
     let device = await orNotFound(devices.get(facts.device));
     if (device === undefined) {
+      if (this.#isForgotten(facts)) return;
       device = await devices.create(newDevice(facts.device));
     }
     const status = deviceStatus(device.status, facts, formatTime(this.#options.clock.now()));

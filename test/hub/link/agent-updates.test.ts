@@ -112,6 +112,19 @@ test('an offer that goes while the device is away is withdrawn when it is back, 
   assert.deepEqual(news().slice(-1), ['update-agent uid-of-2.0.0/1']);
 });
 
+test('an offer of a release that is gone is not made with what another of its name contains', async (t) => {
+  const { connect, offer, news, client, clock } = await setUp(t);
+  await offer(OFFERED);
+  client.remove(AGENT_RELEASES, '2.0.0');
+  const other = agentRelease({ version: '2.0.0' });
+  client.put(AGENT_RELEASES, { ...other, metadata: { ...other.metadata, uid: 'another' } });
+  await clock.advance(100);
+  connect(KEYED);
+  assert.deepEqual(news(), []);
+  await offer({ release: '2.0.0', offer: 'another/1' });
+  assert.deepEqual(news(), ['update-agent another/1']);
+});
+
 test('the key is sent to a device that has none, and nothing to an agent that knows no updates', async (t) => {
   const { connect, offer, news } = await setUp(t);
   await offer(OFFERED);
