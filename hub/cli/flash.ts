@@ -20,11 +20,12 @@ import { BatchState, orderDigest } from './flash/batch-state.js';
 import { buildOnly } from './flash/build-only.js';
 import { type CardOrder, type OrderContext, orderCard } from './flash/card-order.js';
 import { type HubAccess, openHub } from './flash/hub-access.js';
-import { KeptClaims, openStateDirectory } from './flash/kept-claims.js';
+import { KeptClaims } from './flash/kept-claims.js';
 import { type MadeCard, makeCard } from './flash/make-card.js';
 import { FLASH_OPTIONS, type FlashRequest, flashRequestFrom } from './flash/options.js';
 import { fetchPreloads } from './flash/preload.js';
 import { orderBatch, readBatch, textsOf } from './flash/read-batch.js';
+import { openStateDirectory } from './flash/state-directory.js';
 import { once, Stock } from './flash/stock.js';
 import { lockTarget } from './flash/target-lock.js';
 import { askHidden, wifiKeys } from './flash/wifi-keys.js';
@@ -100,7 +101,11 @@ class FlashRun {
       order,
       to: request.to.replaceAll('{name}', order.settings.name),
     }));
-    const directory = await openStateDirectory(request.state, process.env);
+    const directory = await openStateDirectory({
+      given: request.state,
+      env: process.env,
+      clock: systemClock,
+    });
     const batch = request.batch === undefined ? undefined : BatchState.pathFor(request.to);
     await using _batch = batch === undefined ? undefined : await lockTarget(directory, batch);
     const state = batch === undefined ? undefined : await this.#batchState(batch);

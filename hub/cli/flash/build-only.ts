@@ -8,10 +8,11 @@ import { kindOf } from '#firmware-profiles/flash/direct-file.js';
 import { checkTarget } from '#firmware-profiles/flash/open-target.js';
 import { digestOf } from '#firmware-profiles/lib/digest.js';
 import { defaultCache } from '#firmware-profiles/payload/build-payload.js';
+import { systemClock } from '../../lib/system-clock.js';
 import { CommandError, type Output } from '../command.js';
 import { profileNamed } from '../known-profiles.js';
-import { openStateDirectory } from './kept-claims.js';
 import type { FlashRequest } from './options.js';
+import { openStateDirectory } from './state-directory.js';
 import { lockTarget } from './target-lock.js';
 
 /** Rejects with an error for the person, or with the signal's reason. */
@@ -22,7 +23,7 @@ export async function buildOnly(request: FlashRequest, output: Output, signal: A
       `${to} is a disk, and a disk becomes the card of a device: give its --name; without one, --to is a file for the image`,
     );
   const profile = await profileNamed(request.card.profile ?? '', dataDir);
-  const directory = await openStateDirectory(request.state, process.env);
+  const directory = await openStateDirectory({ given: request.state, env: process.env, clock: systemClock });
   await using _target = await lockTarget(directory, to);
   const { mustBeFinished } = await checkTarget({ path: to, consent });
   if (mustBeFinished) throw new CommandError(`${to} exists: remove it, or overwrite it with --force`);

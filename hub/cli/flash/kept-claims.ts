@@ -3,16 +3,13 @@
  * with the same card. A claim that the hub no longer knows, or that has run out, is replaced by a new one.
  */
 import { createHash } from 'node:crypto';
-import { access, constants, mkdir, rm } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
-import { fileTrouble } from '#firmware-profiles/lib/file-trouble.js';
 import type { Clock } from '#protocol/lib/clock.js';
 import { createClaim } from '../../authn/claim.js';
 import type { JoinTokens } from '../../authn/join-token.js';
 import { readFileIfPresent, writeFileDurably } from '../../lib/files.js';
-import { CommandError } from '../command.js';
 
 const claimSchema = z.strictObject({
   name: z.string(),
@@ -30,25 +27,6 @@ export interface KeptClaimsOptions {
   readonly tokens: Pick<JoinTokens, 'create' | 'list' | 'revoke'>;
   readonly lifetimeMs: number;
   readonly clock: Pick<Clock, 'now'>;
-}
-
-/** The given directory, or `~/.local/state/covey/flash`; made. Rejects with a CommandError. */
-export async function openStateDirectory(given: string | undefined, env: NodeJS.ProcessEnv): Promise<string> {
-  const directory = resolve(given ?? defaultStateDirectory(env));
-  try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    await access(directory, constants.W_OK | constants.X_OK);
-  } catch (error) {
-    throw new CommandError(
-      `cannot keep claims in ${directory}: ${fileTrouble(error)}; name another directory with --state`,
-    );
-  }
-  return directory;
-}
-
-function defaultStateDirectory(env: NodeJS.ProcessEnv): string {
-  const base = env['XDG_STATE_HOME'];
-  return join(base === undefined || base === '' ? join(homedir(), '.local/state') : base, 'covey/flash');
 }
 
 /** Less than this left, or than half of a short life: not worth being put on a card. */

@@ -42,7 +42,7 @@ function inUse(target: string, holder: string, file: string): CommandError {
 
 /**
  * One process at a time: between looking whose the lock is and removing it nobody else may do the same. One that dies
- * right then leaves the lock to a person, whom the refusal tells which file to remove.
+ * right then leaves the lock to a person for a day, whom the refusal tells which file to remove.
  */
 async function takeAway(file: string, holder: string): Promise<void> {
   const turn = `${file}.turn`;
