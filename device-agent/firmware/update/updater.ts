@@ -328,7 +328,11 @@ export class Updater implements AsyncDisposable {
     await installation.switchTo({ version, previous: installation.running, healthySeconds });
     logger.info({ from: installation.running, to: version }, 'switching to another release of the agent');
     this.#restarting = true;
-    await this.#leave();
+    try {
+      await this.#leave();
+    } catch (error) {
+      logger.warn({ err: error }, 'the restart could not be announced');
+    }
     restart();
   }
 

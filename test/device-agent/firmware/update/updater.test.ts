@@ -365,6 +365,17 @@ test('a release that the launcher could not switch back to is the current one ag
   assert.deepEqual([install.read('trial'), install.read('failed')], [undefined, undefined]);
 });
 
+test('an agent that cannot take its leave restarts all the same', async (t) => {
+  const { offerOf, open } = await setUp(t);
+  const { updater, settled, restarts } = await open();
+  updater.beforeRestart(async () => {
+    throw new Error('the link is gone');
+  });
+  updater.offer(offerOf());
+  await settled();
+  await eventually('it restarts', 10_000, () => restarts() === 1);
+});
+
 test('a damaged trial is forgotten', async (t) => {
   const { install, open } = await setUp(t);
   install.write('trial', '\0'.repeat(60));
