@@ -177,8 +177,11 @@ async function set(
   await callApi(hub, {
     method: 'PATCH',
     path,
-    headers: { 'Content-Type': PATCH_CONTENT_TYPE.merge },
-    body: JSON.stringify({ spec: { rollout: changes } }),
+    headers: { 'Content-Type': PATCH_CONTENT_TYPE.json },
+    // A merge would add the labels of a selector to those of the one before.
+    body: JSON.stringify(
+      Object.entries(changes).map(([field, value]) => ({ op: 'add', path: `/spec/rollout/${field}`, value })),
+    ),
   });
   out(`agentrelease ${name} changed\n`);
   return 0;

@@ -2,7 +2,10 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { AGENT_RELEASES } from '#hub/cache/resources.js';
 import { readCredentials } from '#hub/cli/credentials.js';
+import { createRemoteClient } from '#hub/cli/remote-client.js';
+import type { AgentRelease } from '#protocol/fleet/v1alpha1/agent-release.js';
 import { covey } from '#test/helpers/covey.js';
 import { startHub } from '#test/helpers/flash-station.js';
 import { freePort } from '#test/helpers/fleet.js';
@@ -51,6 +54,13 @@ test('a release is listed and steered; a second one of its version is refused be
   const changed = await release('set', '1.2.3-rc', '--percentage', '20', '--pause');
   assert.deepEqual([changed.code, changed.stdout], [0, 'agentrelease 1.2.3-rc changed\n'], changed.stderr);
   assert.match((await release()).stdout, /^1\.2\.3-rc .* 20 /m);
+  for (const selector of ['ring=canary', 'site=roof,floor=2'])
+    assert.equal((await release('set', '1.2.3-rc', '--selector', selector)).code, 0);
+  const { spec } = await createRemoteClient(await readCredentials(data))
+    .resource<AgentRelease>(AGENT_RELEASES)
+    .get('1.2.3-rc');
+  assert.deepEqual(spec.rollout.selector, { matchLabels: { site: 'roof', floor: '2' } });
+  assert.deepEqual([spec.rollout.percentage, spec.rollout.paused], [20, true]);
   const again = await release('publish', '--version', '1.2.3+RC');
   assert.equal(again.code, 1);
   assert.match(
