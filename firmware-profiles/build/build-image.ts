@@ -58,6 +58,8 @@ export async function buildImage(options: BuildOptions): Promise<BuiltImage> {
     directory: cache,
     name: nameOf(recipe, key),
     build: (work) => build({ recipe, sizeBytes, key, cache, work, command, say }),
+    say,
+    signal,
   });
   if (kept) say(`taking the image built before: ${path}`);
   await copyImage(path, file, command);

@@ -1,6 +1,6 @@
 /**
  * The images that were built before: taken instead of building again while they are fresh. A build works in a
- * directory of its own, and its image is kept under its name only when it is whole.
+ * directory of its own while no other one works, and its image is kept under its name only when it is whole.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { type ProgramOptions, runProgram } from '../lib/program.js';
 import { syncFile } from '../lib/sync-file.js';
 import { runInSandbox } from './sandbox.js';
+import { takeTurn } from './take-turn.js';
 import { checkTools } from './tools.js';
 
 export interface KeptImageInput {
@@ -17,6 +18,8 @@ export interface KeptImageInput {
   readonly name: string;
   /** Builds the image to `<work>/image`; `work` may hold files that belong to other users. */
   readonly build: (work: string) => Promise<void>;
+  readonly say?: ((line: string) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface KeptImage {
@@ -33,11 +36,15 @@ const WORK = 'work-';
 const STALE_WORK_MS = 24 * 3_600_000;
 
 /** Throws BuildError. */
-export async function keptImage({ directory, name, build }: KeptImageInput): Promise<KeptImage> {
+export async function keptImage({ directory, name, build, say, signal }: KeptImageInput): Promise<KeptImage> {
   const path = join(directory, `${name}${IMAGE}`);
   await mkdir(directory, { recursive: true });
   if (await isFresh(path)) return { path, kept: true };
   await checkTools();
+  const waiting = () => say?.(`another image is being built with ${directory}: waiting until it is done`);
+  await using _turn = await takeTurn(directory, { waiting, signal });
+  // It may be the one that was waited for.
+  if (await isFresh(path)) return { path, kept: true };
   await sweep(directory);
   const work = join(directory, `${WORK}${randomUUID()}`);
   await mkdir(work);

@@ -18,6 +18,7 @@ const NEEDS: readonly string[] = [
     'mmdebstrap',
     'arch-test',
     'unshare',
+    'flock',
     'depmod',
     'mkfs.vfat',
     'mcopy',

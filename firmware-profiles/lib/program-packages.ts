@@ -29,6 +29,7 @@ export const PROGRAM_PACKAGES: Readonly<Record<string, ProgramPackage>> = {
   mmdebstrap: { debian: 'mmdebstrap' },
   'arch-test': { debian: 'arch-test' },
   unshare: { debian: 'util-linux' },
+  flock: { debian: 'util-linux' },
   depmod: { debian: 'kmod' },
   'mkfs.vfat': { debian: 'dosfstools' },
   sfdisk: { debian: 'fdisk' },
