@@ -3,7 +3,8 @@
  * the hub keeps the id and a SHA-256 of the secret in a Secret of its own namespace, so that neither a backup
  * nor a reader of Secrets can join. Claiming counts a use down by optimistic concurrency: a one-time token
  * lets exactly one device in, however many try at once. A token that is used up is kept until it expires, with
- * who used it: the same device may ask again when the answer was lost, and a copied card is told apart.
+ * who used it: the same device may ask again when the answer was lost, and a copied card is told apart. Once that
+ * device is removed its use is over: who was thrown out does not come back by asking again.
  */
 
 import { createHash, timingSafeEqual } from 'node:crypto';
@@ -32,6 +33,7 @@ const usesSchema = z.array(
     model: z.string().optional(),
     address: z.string().optional(),
     time: z.number(),
+    over: z.boolean().optional(),
   }),
 );
 
@@ -76,6 +78,8 @@ export interface TokenUse {
   readonly address?: string | undefined;
   /** Milliseconds since the epoch. */
   readonly time: number;
+  /** The device was removed since. */
+  readonly over?: boolean | undefined;
 }
 
 /** What a token says to who shows it. */
@@ -122,11 +126,7 @@ export class JoinTokens {
 
   /** All tokens that are still good. */
   async list(): Promise<JoinTokenInfo[]> {
-    const { items } = await this.#secrets.list({
-      namespace: this.#options.namespace,
-      fieldSelector: `type=${JOIN_TOKEN_TYPE}`,
-    });
-    return items
+    return (await this.#all())
       .map((item) => describe(item, item.metadata.name.slice(NAME_PREFIX.length)))
       .filter((info) => this.#isLive(info));
   }
@@ -166,15 +166,36 @@ export class JoinTokens {
     throw ApiError.unauthorized();
   }
 
-  /** Deletes what has expired. */
-  async sweep(): Promise<void> {
+  /** The device is removed: none of its uses may be repeated. Tokens that nobody has used stay good. */
+  async retire(device: string): Promise<void> {
+    for (let left = await this.#usedBy(device), attempt = 0; left.length > 0; attempt += 1) {
+      if (attempt >= MAX_ATTEMPTS) throw new Error(`the join tokens of ${device} keep changing`);
+      for (const item of left) {
+        const { usesLeft, used } = stateOf(item);
+        const over = used.map((use) => (use.device === device ? { ...use, over: true } : use));
+        await this.#useOnce(item, usesLeft ?? 0, over);
+      }
+      left = await this.#usedBy(device);
+    }
+  }
+
+  async #usedBy(device: string): Promise<SecretObject[]> {
+    const stored = await this.#all();
+    return stored.filter((item) => usesOf(item).some((use) => use.device === device && use.over !== true));
+  }
+
+  async #all(): Promise<SecretObject[]> {
     const { items } = await this.#secrets.list({
       namespace: this.#options.namespace,
       fieldSelector: `type=${JOIN_TOKEN_TYPE}`,
     });
+    return items.filter(({ type }) => type === JOIN_TOKEN_TYPE);
+  }
+
+  /** Deletes what has expired. */
+  async sweep(): Promise<void> {
     const now = this.#options.clock.now();
-    for (const item of items) {
-      if (item.type !== JOIN_TOKEN_TYPE) continue;
+    for (const item of await this.#all()) {
       const { id, expires } = stateOf(item);
       if (expires <= now) await this.revoke(id);
     }
@@ -263,7 +284,7 @@ function stateOf(secret: SecretObject): JoinTokenState {
 /** The same device with the same key asks again. One key on two boards is a copy. */
 export function isRepeat(known: TokenUse, use: TokenUse): boolean {
   const sameBoard = known.serial === undefined || use.serial === undefined || known.serial === use.serial;
-  return known.device === use.device && known.key === use.key && sameBoard;
+  return known.over !== true && known.device === use.device && known.key === use.key && sameBoard;
 }
 
 /** Uses that cannot be read count as none: the token is then refused to all, which is safe. */

@@ -231,7 +231,10 @@ export class Enrolment {
       last === undefined
         ? 'this card was already used'
         : `this card was already used by ${describe(last)} on ${formatTime(last.time)}`;
-    const advice = `flash the card again, or run "covey devices replace ${last?.device ?? facts.name}" if that board is gone for good`;
+    const advice =
+      facts.device === undefined
+        ? 'flash the card again'
+        : `flash the card again, or run "covey devices replace ${last?.device ?? facts.name}" if that board is gone for good`;
     // A token for many that has run out says nothing of copies.
     const device = token.used.length === 1 && last?.device === facts.name ? facts.device : undefined;
     if (device !== undefined) {

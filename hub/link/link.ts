@@ -313,7 +313,10 @@ async function build(options: HubLinkOptions, stack: AsyncStack): Promise<HubLin
       get: (device) => presence.get(device),
       subscribe: (changed) => presence.subscribe(changed),
       restate: (device) => nodes.heardAgain(device),
-      revoke: (device) => devices.revoke(device),
+      revoke: async (device) => {
+        await devices.revoke(device);
+        await joinTokens.retire(device);
+      },
     },
     joinHandler: (request, response) => enrolment.handle(request, response),
     useCertificate: (pair) => transport.useCertificate(pair),

@@ -302,6 +302,18 @@ test('a device that is being removed waits to join until it is gone, and keeps i
   assert.ok((await bench.join(right)).certificate);
 });
 
+test('a board that was removed does not come back with the claim that it has used', async (t) => {
+  const { bench, token } = await joinedBefore(t);
+  const right = { device: 'kitchen', token, csr: rightKey, board: PI };
+  assert.ok((await bench.join(right)).certificate);
+  const unused = await bench.claim();
+  await bench.hub.ca.devices.revoke('kitchen');
+  await bench.tokens.retire('kitchen');
+  bench.client.remove(DEVICES, 'kitchen');
+  assert.equal((await bench.join(right)).reason, 'ClaimSpent');
+  assert.ok((await bench.join({ ...right, token: unused })).certificate);
+});
+
 test('renewals whose answers are lost do not revoke the certificate that the device has', async (t) => {
   const { bench, old } = await joinedBefore(t);
   const { fingerprint256 } = new X509Certificate(old);

@@ -30,6 +30,9 @@ export interface LivenessBook {
 export interface DeviceLink extends LivenessBook {
   /** Compares the Node of the device with what the device reported last, and writes what differs. */
   restate(device: string): void;
-  /** Resolves once no certificate of the device is good any more, also after a restart of the hub. */
+  /**
+   * Resolves once no certificate of the device is good any more, also after a restart of the hub, and no claim that it
+   * has used gives it another.
+   */
   revoke(device: string): Promise<void>;
 }

@@ -91,6 +91,25 @@ test('a used-up token is kept with its use until it expires, and the same use ma
   assert.equal(client.all('secrets').length, 0);
 });
 
+test('a use is not repeated once its device is removed, and what nobody has used stays good', async () => {
+  const { tokens } = setUp();
+  const spent = await tokens.create({ lifetimeMs: HOUR, device: 'n1', uses: 1 });
+  const fresh = await tokens.create({ lifetimeMs: HOUR, device: 'n1', uses: 1 });
+  const many = await tokens.create({ lifetimeMs: HOUR, uses: 2 });
+  await tokens.claim(spent.token, use('n1'));
+  await tokens.claim(many.token, use('n2'));
+  await tokens.claim(many.token, use('n1'));
+  await tokens.retire('n1');
+  await assert.rejects(tokens.claim(spent.token, use('n1')), unauthorized);
+  await assert.rejects(tokens.claim(many.token, use('n1')), unauthorized);
+  await tokens.claim(many.token, use('n2'));
+  await tokens.claim(fresh.token, use('n1'));
+  assert.deepEqual(
+    (await tokens.examine(spent.token))?.used.map(({ device, over }) => [device, over]),
+    [['n1', true]],
+  );
+});
+
 test('a number of uses that cannot be read is none', async () => {
   for (const uses of ['many', '', '-1', '1.5', 'Infinity', '0x10']) {
     const { tokens, client } = setUp();

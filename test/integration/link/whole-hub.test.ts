@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { joinHub } from '#device-agent/link/join.js';
+import { keyToJoinWith } from '#device-agent/link/join-key.js';
 import { startLink } from '#device-agent/link/start.js';
 import { CLI_MAIN } from '#hub/cli/programs.js';
 import { joinTokens } from '#hub/cli/token.js';
@@ -245,4 +246,44 @@ test('a pod goes down to its device with a token, its state comes back, and kill
     const answer = await hub.call<{ kind: string; reason?: string }>('GET', `${PODS}/web`);
     return answer.kind === 'Status' && answer.reason === 'NotFound';
   });
+});
+
+test('a device that is deleted stays out with its certificate and its claim, also when the hub is killed at once', {
+  timeout: 90_000,
+}, async (t) => {
+  const hub = await WholeHub.make(t);
+  const token = await hub.token('kitchen');
+  const dataDir = join(await tempDir(t), 'kitchen');
+  await keyToJoinWith(dataDir, 'kitchen', undefined);
+  const keyFile = join(dataDir, 'join-key.json');
+  const key = await readFile(keyFile, 'utf8');
+  // Each time as if the answer to the time before had been lost.
+  const tryToJoin = async () => {
+    await writeFile(keyFile, key);
+    return await joinHub({
+      hub: hub.url,
+      device: 'kitchen',
+      token,
+      trust: { ca: hub.ca },
+      dataDir,
+      clock: systemClock,
+      random: Math.random,
+      logger: silentLogger,
+      signal: new AbortController().signal,
+    });
+  };
+  await tryToJoin();
+  const identity = await tryToJoin();
+  const path = '/apis/fleet.covey.dev/v1alpha1/devices/kitchen';
+  const asDevice = { server: hub.url, cert: identity.certificate, key: identity.key, ca: hub.ca };
+  assert.equal((await callHub(asDevice, { method: 'GET', path })).status, 200);
+  await hub.call('DELETE', path);
+  await until(
+    'the Device is gone',
+    async () => (await hub.call<{ code?: number }>('GET', path)).code === 404,
+  );
+  await hub.kill();
+  await hub.start();
+  assert.equal((await callHub(asDevice, { method: 'GET', path })).status, 401);
+  await assert.rejects(tryToJoin(), /this card was already used/);
 });
