@@ -7,14 +7,20 @@
  * A pod whose file was damaged is in `heldBack`: its containers must be left as they are until the hub has
  * said what it wants of them (a fresh assignment, or silence after a complete exchange).
  */
-import { readdir, readFile, rename, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Clock } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
 import type { Assignment } from '#protocol/link/assignment.js';
 import { writeFileAtomic } from '../lib/atomic-file.js';
 import type { Sealer } from '../lib/seal.js';
-import { makePrivateDirectory, removeFileDurably, TEMPORARY_SUFFIX } from '../lib/state-dir.js';
+import {
+  makePrivateDirectory,
+  removeFileDurably,
+  removeGarbage,
+  setAside,
+  TEMPORARY_SUFFIX,
+} from '../lib/state-dir.js';
 import { acceptAssignment, type DesiredPod, desiredPodSchema } from './desired-pod.js';
 
 const SUFFIX = '.pod';
@@ -58,7 +64,7 @@ export class DesiredStore {
     const damaged: string[] = [];
     for (const name of (await readdir(options.directory)).sort()) {
       const path = join(options.directory, name);
-      if (name.endsWith(TEMPORARY_SUFFIX)) await rm(path, { force: true });
+      if (name.endsWith(TEMPORARY_SUFFIX)) await removeGarbage(path);
       else if (name.endsWith(DAMAGED_SUFFIX)) {
         damaged.push(path);
         heldBack.add(uidOfDamaged(path));
@@ -74,13 +80,13 @@ export class DesiredStore {
           { err: error, file: path, setAside: path + DAMAGED_SUFFIX },
           'desired state of one pod is damaged; it is set aside, its containers stay as they are until the hub sends it again',
         );
-        await rename(path, path + DAMAGED_SUFFIX);
+        await setAside(path, path + DAMAGED_SUFFIX);
       }
     }
     for (const uid of pods.keys()) heldBack.delete(uid);
     // The file is what holds a pod back at the next start.
     const spare = damaged.filter((path) => !heldBack.has(uidOfDamaged(path)));
-    for (const path of spare.slice(0, -MAX_DAMAGED)) await rm(path, { force: true });
+    for (const path of spare.slice(0, -MAX_DAMAGED)) await removeGarbage(path);
     return new DesiredStore(options, pods, heldBack);
   }
 

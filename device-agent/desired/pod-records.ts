@@ -4,7 +4,7 @@
  * restarted or ends for good, so that a quiet device writes nothing; a container that never failed has no
  * entry. A damaged record is dropped with a warning: the counts then start anew.
  */
-import { readdir, rm } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Logger } from '#protocol/lib/logger.js';
@@ -13,6 +13,7 @@ import {
   makePrivateDirectory,
   readFileIfPresent,
   removeFileDurably,
+  removeGarbage,
   TEMPORARY_SUFFIX,
 } from '../lib/state-dir.js';
 
@@ -71,14 +72,14 @@ export class PodRecords {
     const records = new Map<string, PodRecord>();
     for (const name of await readdir(directory)) {
       const path = join(directory, name);
-      if (name.endsWith(TEMPORARY_SUFFIX)) await rm(path, { force: true });
+      if (name.endsWith(TEMPORARY_SUFFIX)) await removeGarbage(path);
       if (!name.endsWith(SUFFIX)) continue;
       try {
         const bytes = await readFileIfPresent(path);
         records.set(name.slice(0, -SUFFIX.length), podRecordSchema.parse(JSON.parse(String(bytes))));
       } catch (error) {
         logger.warn({ err: error, file: path }, 'record of a pod is damaged; its restart counts start anew');
-        await rm(path, { force: true });
+        await removeGarbage(path);
       }
     }
     return new PodRecords(directory, records);

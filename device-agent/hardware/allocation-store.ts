@@ -3,12 +3,18 @@
  * when the pod is gone, so that a pod has the same units after a reboot. A damaged file is set aside with a
  * warning; what the pod's living containers have open stays theirs all the same (see Hardware).
  */
-import { readdir, readFile, rename, rm } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Logger } from '#protocol/lib/logger.js';
 import { writeFileAtomic } from '../lib/atomic-file.js';
-import { makePrivateDirectory, removeFileDurably, TEMPORARY_SUFFIX } from '../lib/state-dir.js';
+import {
+  makePrivateDirectory,
+  removeFileDurably,
+  removeGarbage,
+  setAside,
+  TEMPORARY_SUFFIX,
+} from '../lib/state-dir.js';
 import type { Allocation } from './allocate.js';
 
 const SUFFIX = '.json';
@@ -48,20 +54,23 @@ export class AllocationStore {
     const damaged: string[] = [];
     for (const name of (await readdir(directory)).sort()) {
       const path = join(directory, name);
-      if (name.endsWith(TEMPORARY_SUFFIX)) await rm(path, { force: true });
+      if (name.endsWith(TEMPORARY_SUFFIX)) await removeGarbage(path);
       if (name.endsWith(DAMAGED_SUFFIX)) damaged.push(path);
       if (!name.endsWith(SUFFIX)) continue;
       try {
         const { containers } = fileSchema.parse(JSON.parse(await readFile(path, 'utf8')));
         allocations.set(name.slice(0, -SUFFIX.length), new Map(Object.entries(containers)));
       } catch (error) {
-        const setAside = path + DAMAGED_SUFFIX;
-        logger.warn({ err: error, file: path, setAside }, 'the record of the hardware of a pod is damaged');
-        await rename(path, setAside);
-        damaged.push(setAside);
+        const aside = path + DAMAGED_SUFFIX;
+        logger.warn(
+          { err: error, file: path, setAside: aside },
+          'the record of the hardware of a pod is damaged',
+        );
+        await setAside(path, aside);
+        damaged.push(aside);
       }
     }
-    for (const path of damaged.slice(0, -MAX_DAMAGED)) await rm(path, { force: true });
+    for (const path of damaged.slice(0, -MAX_DAMAGED)) await removeGarbage(path);
     return new AllocationStore(directory, allocations);
   }
 

@@ -40,7 +40,8 @@ export async function writeFileAtomic(
     await rename(temporary, path);
     if (options.durable !== false) await syncDirectory(dirname(path));
   } catch (error) {
-    await rm(temporary, { force: true });
+    // The first error is the one that says something.
+    await rm(temporary, { force: true }).catch(() => undefined);
     throw error;
   }
 }

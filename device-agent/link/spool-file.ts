@@ -10,7 +10,7 @@ import type { PodReport } from '#protocol/link/report.js';
 import { writeFileAtomic } from '../lib/atomic-file.js';
 import { orMissing } from '../lib/errno.js';
 import { keptStatusSchema } from '../lib/kept-status.js';
-import { TEMPORARY_SUFFIX } from '../lib/state-dir.js';
+import { removeGarbage, TEMPORARY_SUFFIX } from '../lib/state-dir.js';
 
 export interface SpoolEntry {
   readonly sequence: number;
@@ -60,7 +60,7 @@ export class SpoolDirectory {
       const sequence = Number(ENTRY.exec(name)?.[1] ?? Number.NaN);
       if (Number.isNaN(sequence)) {
         // A temporary file is an entry whose writing was cut short: it was never promised to anybody.
-        if (name.endsWith(TEMPORARY_SUFFIX)) await rm(join(path, name), { force: true });
+        if (name.endsWith(TEMPORARY_SUFFIX)) await removeGarbage(join(path, name));
         continue;
       }
       const report = await directory.#read(name);
@@ -68,7 +68,7 @@ export class SpoolDirectory {
       if (report !== undefined) entries.push({ sequence, report });
       else {
         logger.warn({ file: join(path, name) }, 'removed a damaged report from the spool');
-        await rm(join(path, name), { force: true });
+        await removeGarbage(join(path, name));
       }
     }
     return { directory, entries: entries.sort((a, b) => a.sequence - b.sequence) };

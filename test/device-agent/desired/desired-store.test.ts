@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmod, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { DesiredStore } from '#device-agent/desired/desired-store.js';
@@ -144,6 +144,25 @@ test('however many files are damaged, their pods are held back until the hub has
   assert.deepEqual([...again.heldBack].sort(), uids);
   await again.releaseHeldBack();
   assert.deepEqual(await readdir(directory), []);
+});
+
+test('what the disk does not let go of is no reason not to open', async (t) => {
+  const directory = await place(t);
+  const store = await openStore(directory);
+  const bad = runAssignment();
+  const good = runAssignment({ metadata: { name: 'good' } });
+  await store.accept(bad);
+  await store.accept(good);
+  await truncate(join(directory, `${bad.uid}.pod`), 0);
+  // Directories stand in the way, as a disk does that has become read-only.
+  await mkdir(join(directory, `${good.uid}.pod.tmp`));
+  await mkdir(join(directory, `${bad.uid}.pod.damaged`));
+  const again = await openStore(directory);
+  assert.deepEqual(
+    again.all().map((pod) => pod.uid),
+    [good.uid],
+  );
+  assert.deepEqual([...again.heldBack], [bad.uid]);
 });
 
 test('a file copied over that of another pod does not pass for it', async (t) => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { PodRecords } from '#device-agent/desired/pod-records.js';
@@ -27,6 +27,8 @@ test('a damaged record is dropped and the others stay', async (t) => {
   const records = await PodRecords.open(directory, silentLogger);
   await records.putContainer('uid-1', 'web', { attempt: 1, streak: 1 });
   await writeFile(join(directory, 'uid-2.json'), '{"containers":');
+  // As on a disk that has become read-only, some of it cannot be removed.
+  for (const name of ['uid-3.json', 'uid-3.json.tmp']) await mkdir(join(directory, name));
   const again = await PodRecords.open(directory, silentLogger);
   assert.deepEqual(again.uids(), ['uid-1']);
 });

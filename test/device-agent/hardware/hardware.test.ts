@@ -105,10 +105,13 @@ test('a damaged record is set aside, and costs its pod the unit only if another 
   const root = await tempDir(t);
   mkdirSync(join(root, 'hardware'));
   writeFileSync(join(root, 'hardware/pod-a.json'), '{"containers":');
+  // As on a disk that has become read-only, some of it can neither be removed nor named otherwise.
+  for (const name of ['pod-c.json', 'pod-c.json.tmp']) mkdirSync(join(root, 'hardware', name));
+  writeFileSync(join(root, 'hardware/pod-c.json.damaged'), '');
   const { board, hardware } = await open(t, root);
   board.plug(usbSerial('1-1.2', 0));
   await hardware.scan();
-  assert.deepEqual(readdirSync(join(root, 'hardware')), ['pod-a.json.damaged']);
+  assert.ok(readdirSync(join(root, 'hardware')).includes('pod-a.json.damaged'));
   hardware.opened('pod-a-main-0', { podUid: 'pod-a', container: 'main', numbers: ['c188:0'] });
   assert.ok('shortage' in (await hardware.allocate('pod-b', WANTS_ONE)), 'pod-a still has it open');
   assert.ok('units' in (await hardware.allocate('pod-a', WANTS_ONE)));

@@ -1,6 +1,6 @@
 /** The agent's leaf helpers. */
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
@@ -42,6 +42,8 @@ test('an atomic write leaves the new content and nothing else', () =>
     assert.equal(await readFile(path, 'utf8'), 'two');
     assert.deepEqual(await readdir(root), ['f']);
     await assert.rejects(writeFileAtomic(join(root, 'no/dir'), 'x'), { code: 'ENOENT' });
+    await mkdir(join(root, 'g.tmp'));
+    await assert.rejects(writeFileAtomic(join(root, 'g'), 'x'), { code: 'EISDIR' }, 'the first error stands');
   }));
 
 test('links are followed inside the root only', () =>
