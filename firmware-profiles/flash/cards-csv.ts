@@ -37,6 +37,7 @@ const SPREADSHEET = /[;\t]/;
 export function readCards(text: string): CardList {
   const refuse = (message: string): CardList => ({ rows: [], problems: [{ line: 1, column: 1, message }] });
   if (text.length > MAX_LIST_BYTES) return refuse('too large for a list of cards');
+  if (text.includes('\0')) return refuse('not a text in UTF-8: save it as "CSV UTF-8"');
   const { records, problems } = parseCsv(text);
   const [header, ...lines] = records;
   if (header === undefined)

@@ -1,6 +1,6 @@
 /**
- * Comma-separated values as RFC 4180 says: quoted fields with commas, line breaks and doubled quotes in them, LF or
- * CRLF. Every field knows where it stands, for messages. Pure.
+ * Comma-separated values as RFC 4180 says: quoted fields with commas, line breaks and doubled quotes in them; LF,
+ * CRLF or CR. Every field knows where it stands, for messages. Pure.
  */
 
 export interface CsvField {
@@ -35,7 +35,7 @@ class CsvReader {
   #column = 1;
 
   constructor(text: string) {
-    this.#letters = [...text.replaceAll('\r\n', '\n')];
+    this.#letters = [...text.replace(/\r\n?/g, '\n')];
   }
 
   read(): CsvRecords {

@@ -3,7 +3,7 @@
  * the first byte, tells file and disk apart, and refuses what is too small.
  */
 import { constants } from 'node:fs';
-import { access, open, realpath, stat, statfs } from 'node:fs/promises';
+import { access, lstat, open, realpath, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { platform } from 'node:process';
 import { CardError } from '../card-error.js';
@@ -105,6 +105,8 @@ async function checkedFile(
   await access(exists ? path : directory, constants.R_OK | constants.W_OK).catch((error: unknown) => {
     throw new CardError(`cannot write ${path}: ${fileTrouble(error)}`);
   });
+  if (!exists && (await lstat(path).catch(() => undefined)) !== undefined)
+    throw new CardError(`${path} is a link that leads nowhere: name the file itself`);
   const state = await stateOf(path);
   const mustBeFinished = state === 'content' && !consent.force;
   const use = state === 'none' ? 'make' : state === 'unfinished' || mustBeFinished ? 'keep' : 'empty';

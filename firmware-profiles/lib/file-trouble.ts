@@ -4,6 +4,7 @@ const WORDS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file',
   ENOTDIR: 'a part of its path is not a directory',
   EISDIR: 'it is a directory',
+  EEXIST: 'something else has its name',
   EACCES: 'no permission',
   EPERM: 'no permission',
   EROFS: 'its file system is read-only',

@@ -9,6 +9,7 @@ import { CardError } from '#firmware-profiles/card-error.js';
 import { type CheckedTarget, checkTarget } from '#firmware-profiles/flash/open-target.js';
 import { ProgressLine } from '#firmware-profiles/flash/progress-line.js';
 import { WorkDirectory } from '#firmware-profiles/flash/work-directory.js';
+import { fileTrouble } from '#firmware-profiles/lib/file-trouble.js';
 import type { noProgress } from '#firmware-profiles/lib/progress.js';
 import { defaultCache } from '#firmware-profiles/payload/build-payload.js';
 import type { PlanInput } from '#firmware-profiles/plan.js';
@@ -54,6 +55,13 @@ export const flashCommand: Command = {
     }
   },
 };
+
+async function makeDirectoryFor(path: string): Promise<void> {
+  const directory = dirname(path);
+  await mkdir(directory, { recursive: true }).catch((error: unknown) => {
+    throw new CommandError(`cannot make the directory ${directory} for the cards: ${fileTrouble(error)}`);
+  });
+}
 
 /** Errors that say all that a person needs, as the command line wants them. */
 function explained(error: unknown): unknown {
@@ -107,6 +115,11 @@ class FlashRun {
       clock: systemClock,
     });
     const batch = request.batch === undefined ? undefined : BatchState.pathFor(request.to);
+    const clash = planned.find(({ to }) => batch !== undefined && resolve(to) === resolve(batch));
+    if (clash !== undefined)
+      throw new CommandError(
+        `${clash.to} is where the batch keeps which cards are finished: end --to in .img, or give ${clash.order.settings.name} another name`,
+      );
     await using _batch = batch === undefined ? undefined : await lockTarget(directory, batch);
     const state = batch === undefined ? undefined : await this.#batchState(batch);
     const { tokens } = hub;
@@ -240,7 +253,7 @@ class FlashRun {
   }
 
   async #batchState(path: string): Promise<BatchState> {
-    await mkdir(dirname(path), { recursive: true });
+    await makeDirectoryFor(path);
     return BatchState.open(path);
   }
 
@@ -258,7 +271,7 @@ class FlashRun {
       this.#say(`${order.settings.name}: ${to} is finished`);
       await claims.forget(order.settings, resolve(to), order.settings.hub.url);
     }
-    for (const { to } of open) await mkdir(dirname(to), { recursive: true });
+    for (const { to } of open) await makeDirectoryFor(to);
     return open;
   }
 

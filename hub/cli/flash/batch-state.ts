@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
+import { fileTrouble } from '#firmware-profiles/lib/file-trouble.js';
 import { readFileIfPresent, writeFileDurably } from '../../lib/files.js';
 import { CommandError } from '../command.js';
 
@@ -46,7 +47,11 @@ export class BatchState {
   }
 
   static async open(path: string): Promise<BatchState> {
-    const text = await readFileIfPresent(path);
+    const text = await readFileIfPresent(path).catch((error: unknown) => {
+      throw new CommandError(
+        `cannot read ${path}, where it stands which cards are finished: ${fileTrouble(error)}`,
+      );
+    });
     if (text === undefined) return new BatchState(path, new Map());
     try {
       return new BatchState(path, new Map(Object.entries(stateSchema.parse(JSON.parse(text)).cards)));

@@ -15,7 +15,7 @@ test('what is quoted as the standard says comes back', () => {
     .map((text) => text.trim());
   const records = fc.array(fc.array(field, { minLength: 2, maxLength: 5 }), { minLength: 1, maxLength: 6 });
   fc.assert(
-    fc.property(records, fc.constantFrom('\n', '\r\n'), fc.boolean(), (table, lineEnd, hasLast) => {
+    fc.property(records, fc.constantFrom('\n', '\r\n', '\r'), fc.boolean(), (table, lineEnd, hasLast) => {
       const line = (fields: readonly string[]) =>
         fields.map((text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)).join(',');
       const text = table.map(line).join(lineEnd) + (hasLast ? lineEnd : '');
@@ -69,6 +69,8 @@ test('a list says which columns it has', () => {
     faults('name;site\na;b\n')[0] ?? '',
     /^1:1: expected commas between the columns, not .*"name;site"/,
   );
+  const wide = Buffer.from('\uFEFFname\na\n', 'utf16le').toString('utf8');
+  assert.deepEqual(faults(wide), ['1:1: not a text in UTF-8: save it as "CSV UTF-8"']);
   assert.deepEqual(faults('name\n'), ['1:1: no cards below the column names']);
 });
 

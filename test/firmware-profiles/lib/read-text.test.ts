@@ -14,6 +14,8 @@ test('a text is read whole up to its limit, and one that is longer not at all', 
   const bytes = Buffer.byteLength(text);
   assert.equal(await readTextWithin(path, bytes), text);
   assert.equal(await readTextWithin(path, bytes - 1), undefined);
+  await writeFile(path, '\uFEFFas Windows writes it');
+  assert.equal(await readTextWithin(path, 100), 'as Windows writes it');
   await writeFile(path, '');
   assert.equal(await readTextWithin(path, 0), '');
   await assert.rejects(readTextWithin(`${path}.none`, 10), /ENOENT/);

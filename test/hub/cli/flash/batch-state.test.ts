@@ -51,4 +51,7 @@ test('a damaged state is named, with what to do', async (t) => {
       /covey-cards\.json is damaged .*remove it to make all cards anew/,
     );
   }
+  await rm(path);
+  await mkdir(path);
+  await assert.rejects(BatchState.open(path), /cannot read .*covey-cards\.json, where .*: it is a directory/);
 });

@@ -57,6 +57,23 @@ test('a batch with faults tells all of them by line and column, and writes nothi
   const endless = await station.flash('--batch', '/dev/zero', '--to', path('bad/{name}.img'));
   assert.match(endless.stderr, /--batch \/dev\/zero: too large for a list of cards/);
 });
+test('a batch whose cards cannot be where they are to be says so', { skip }, async () => {
+  await writeFile(path('few.csv'), 'name,profile\ncovey-cards,raspberry-pi-4\n');
+  await writeFile(path('taken'), '');
+  for (const [to, message] of [
+    ['taken/{name}.img', /cannot make the directory .*\/taken for the cards: something else has its name/],
+    ['taken/below/{name}.img', /cannot make the directory .*: a part of its path is not a directory/],
+    [
+      'few/{name}.json',
+      /covey-cards\.json is where the batch keeps which cards are finished: end --to in \.img/,
+    ],
+  ] as const) {
+    const { code, stderr } = await station.flash('--batch', path('few.csv'), '--to', path(to));
+    assert.equal(code, 1);
+    assert.match(stderr, message);
+  }
+});
+
 test('a batch makes each card with a claim of its own, and goes on where it was cut off', {
   skip,
 }, async () => {
