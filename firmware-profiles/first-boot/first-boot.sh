@@ -70,7 +70,8 @@ disarm() {
 
 # /opt/covey is the payload of this card, or not there.
 unpack_payload() {
-  digest=$(cut -c 1-64 "$CARD/payload.sha256") || fail 'covey/payload.sha256 is missing; write the card again'
+  digest=$(cut -c 1-64 "$CARD/payload.sha256")
+  [ "${#digest}" -eq 64 ] || fail 'covey/payload.sha256 is missing or damaged; write the card again'
   if [ "$(cat "$ROOT$OPT/.payload" 2>/dev/null)" = "$digest" ]; then
     rm -rf "$ROOT$OPT.old"
     return 0
@@ -80,8 +81,12 @@ unpack_payload() {
   say "unpacking the payload, $(($(wc -c <"$CARD/payload.tar.gz") / 1048576)) MiB"
   rm -rf "$ROOT$OPT.new"
   mkdir -p "$ROOT$OPT.new"
-  tar -xzf "$CARD/payload.tar.gz" -C "$ROOT$OPT.new" ||
-    fail "the payload could not be unpacked; $(df -m "$ROOT/" | awk 'END { print $(NF - 2) }') MiB are free on the root file system"
+  if ! tar -xzf "$CARD/payload.tar.gz" -C "$ROOT$OPT.new"; then
+    free=$(df -m "$ROOT/" | awk 'END { print $(NF - 2) }')
+    # Whoever looks at the system then has room to.
+    rm -rf "$ROOT$OPT.new"
+    fail "the payload could not be unpacked; $free MiB are free on the root file system"
+  fi
   printf '%s\n' "$digest" >"$ROOT$OPT.new/.payload" || fail 'the root file system cannot be written'
   sync
   # In between neither is there; then it is unpacked again.
@@ -353,12 +358,12 @@ reset_machine_id() {
 # --- in this order --------------------------------------------------------------------------------------------------
 
 recover_command_line
-[ -f "$CARD/card.env" ] || fail 'covey/card.env is missing; write the card again'
+[ -f "$CARD/card.env" ] || fail 'covey/card.env is missing or damaged; write the card again'
 NAME='' PROFILE='' WIFI='' SEED_NETWORK=''
 # What flashing wrote, quoted.
 # shellcheck source=/dev/null
 . "$CARD/card.env"
-[ -n "$NAME" ] || fail 'covey/card.env is damaged; write the card again'
+[ -n "$NAME" ] || fail 'covey/card.env is missing or damaged; write the card again'
 
 # So that the times in the log are of some use.
 was=$(least_clock) || :
@@ -374,7 +379,8 @@ install_packages
 grow_root
 set_hostname || fail 'the host name could not be set'
 install_tree "$CARD/files" || fail 'the settings could not be written'
-put /etc/covey/hub-ca.pem 644 <"$CARD/hub-ca.pem" || fail 'covey/hub-ca.pem is missing; write the card again'
+grep -q 'BEGIN CERTIFICATE' "$CARD/hub-ca.pem" || fail 'covey/hub-ca.pem is missing or damaged; write the card again'
+put /etc/covey/hub-ca.pem 644 <"$CARD/hub-ca.pem" || fail 'the settings could not be written'
 set_network || fail 'the network settings could not be written'
 set_ssh || fail 'the SSH keys could not be written'
 set_noatime || fail '/etc/fstab could not be written'

@@ -183,11 +183,28 @@ describe('first boot', () => {
     assert.equal(own.read('boot/cmdline.txt').includes('systemd.'), false);
   });
 
-  test('settings of the card that are damaged are named', async () => {
+  test('files of the card that are damaged are named', async () => {
+    for (const file of ['card.env', 'payload.sha256', 'hub-ca.pem']) {
+      const own = board();
+      own.write(`boot/covey/${file}`, '\0'.repeat(100));
+      assert.equal((await own.firstBoot('gnu')).code, 1);
+      assert.ok(
+        own
+          .read('boot/covey/log.txt')
+          .includes(`failed: covey/${file} is missing or damaged; write the card again`),
+        file,
+      );
+    }
+  });
+
+  test('a payload for which there is no room leaves none of itself behind', async () => {
     const own = board();
-    own.write('boot/covey/card.env', '\0'.repeat(100));
-    assert.equal((await own.firstBoot('gnu')).code, 1);
-    assert.match(own.read('boot/covey/log.txt'), /failed: covey\/card\.env is damaged; write the card again/);
+    assert.equal((await own.firstBoot('gnu', { of: 'tar', failAt: 1 })).code, 1);
+    assert.match(
+      own.read('boot/covey/log.txt'),
+      /failed: the payload could not be unpacked; \d+ MiB are free/,
+    );
+    assert.equal(own.exists('root/opt/covey.new'), false);
   });
 
   test('packages that dpkg refuses are named with its reason', async () => {
