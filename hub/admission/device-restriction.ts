@@ -66,13 +66,20 @@ function checkSelf(attributes: AdmissionAttributes, device: string): void {
  * What a device may not say of itself: its spec (taints and cordons are the hub's and the administrator's
  * judgement, failover class and revocation its owner's) and its labels, which decide what is scheduled to it.
  * The hub labels a Node from the device's hello. A Node that the device makes may name its own host and
- * platform and otherwise nothing that is reserved.
+ * platform and otherwise nothing that is reserved. Nor what decides how it is removed: its finalizers and owners, by
+ * which it could not be got rid of, or without its certificates and claims being cleaned up; nor the annotations of
+ * its Device, by which people steer it.
  */
 function checkOwn(attributes: AdmissionAttributes, device: string): void {
   checkSelf(attributes, device);
   const { object, oldObject, subresource } = attributes;
   if (subresource !== '') return;
   const { metadata, spec } = object as Node | Device;
+  const why = (what: string) => `device ${JSON.stringify(device)} is not allowed to modify ${what}`;
+  const before = oldObject?.metadata;
+  for (const field of attributes.resource === 'devices' ? [...LIFE, 'annotations' as const] : LIFE) {
+    if (!sameJson(filled(metadata[field]), filled(before?.[field]))) throw refusal(attributes, why(field));
+  }
   if (oldObject === undefined) {
     const reserved = Object.keys(metadata.labels ?? {}).find(
       (label) => isReservedLabel(label) && !OWN_LABELS.has(label),
@@ -81,10 +88,16 @@ function checkOwn(attributes: AdmissionAttributes, device: string): void {
     throw refusal(attributes, `device ${JSON.stringify(device)} is not allowed to set label ${reserved}`);
   }
   const old = oldObject as Readonly<Node | Device>;
-  const why = (what: string) => `device ${JSON.stringify(device)} is not allowed to modify ${what}`;
   if (!sameJson(taintsOf(spec), taintsOf(old.spec))) throw refusal(attributes, why('taints'));
   if (!sameJson(spec, old.spec)) throw refusal(attributes, why('its spec'));
   if (!sameJson(metadata.labels ?? {}, old.metadata.labels ?? {})) throw refusal(attributes, why('labels'));
+}
+
+const LIFE = ['finalizers', 'ownerReferences'] as const;
+
+/** An empty list or map says as much as none. */
+function filled(value: object | undefined): object | undefined {
+  return value === undefined || Object.keys(value).length === 0 ? undefined : value;
 }
 
 const taintsOf = (spec: Node['spec'] | Device['spec']) => ('taints' in spec ? (spec.taints ?? []) : []);

@@ -182,6 +182,36 @@ test('a device neither decides its own failover nor poses with reserved labels',
   await hub.storage('nodes').create(as, asNew(node({ metadata: { name: 'n1', labels } })));
 });
 
+test('a device does not decide how it is removed or steered', async () => {
+  await using hub = await testRegistry();
+  const as = hub.scope('', { user: { username: 'system:device:n1', groups: ['system:devices'] } });
+  const devices = hub.storage('devices', 'fleet.covey.dev', 'v1alpha1');
+  const nodes = hub.storage('nodes');
+  const finalizers = ['fleet.covey.dev/device'];
+  const owner = { apiVersion: 'v1', kind: 'Node', name: 'gone', uid: 'gone' };
+  await devices.create(hub.scope(), asNew(device({ metadata: { name: 'n1', finalizers } })));
+  const withMeta = (metadata: object) => (current: Readonly<KubernetesObject>) => ({
+    ...current,
+    metadata: { ...current.metadata, ...metadata },
+  });
+  const refused = (field: string) => apiError(403, 'Forbidden', new RegExp(`not allowed to modify ${field}`));
+  for (const [field, value] of [
+    ['finalizers', []],
+    ['finalizers', [...finalizers, 'example.com/forever']],
+    ['ownerReferences', [owner]],
+    ['annotations', { 'fleet.covey.dev/reboot': 'x' }],
+  ] as const)
+    await assert.rejects(devices.update(as, 'n1', '', withMeta({ [field]: value })), refused(field));
+  const forever = { name: 'n1', finalizers: ['example.com/forever'] };
+  await assert.rejects(nodes.create(as, asNew(node({ metadata: forever }))), refused('finalizers'));
+  await nodes.create(as, asNew(node({ metadata: { name: 'n1', annotations: { a: 'b' } } })));
+  await assert.rejects(
+    nodes.update(as, 'n1', '', withMeta({ ownerReferences: [owner] })),
+    refused('ownerReferences'),
+  );
+  await nodes.update(as, 'n1', '', withMeta({ annotations: { a: 'c' } }));
+});
+
 test('a device gets tokens for its pods only', async () => {
   await using hub = await testRegistry();
   const user = { username: 'system:device:n1', groups: ['system:devices'] };
