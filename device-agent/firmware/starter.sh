@@ -62,8 +62,8 @@ arm_deadline() { # pid
         pause=$((left < 5 ? left : 5))
         sleep "$pause"
         left=$((left - pause))
-        # Gone once the launcher has its place, whatever is the next one by then.
-        [ -f "$counter" ] && [ "$(began_at "$1")" = "$began" ] || exit 0
+        # Once the launcher has its place its count is gone, although another one may be the next by then.
+        [ -f "$next" ] && [ -f "$counter" ] && [ "$(began_at "$1")" = "$began" ] || exit 0
       done
       count "$MAX_STARTS"
       kill -TERM "$1"
