@@ -7,6 +7,7 @@ import type { TextFiles } from './boot/dialect.js';
 import { dialectOf } from './boot/dialects.js';
 import { CardError } from './card-error.js';
 import { cardFiles } from './card-files.js';
+import { CARD_DIRECTORY } from './card-layout.js';
 import { mebibytesNeeded, mebibytesThere } from './lib/mebibytes.js';
 import type { FirmwareProfile } from './profile.js';
 import type { CardSettings } from './settings.js';
@@ -62,6 +63,8 @@ export function planCard({ profile, settings, facts, payload, preload }: PlanInp
   const input = { profile, settings, boot: facts.boot, root: facts.root };
   const directory = dialect.cardDirectory(profile, facts.boot?.files);
   return [
+    // The image may be that of a card: no key or network of another one goes with this one.
+    { kind: 'remove', volume: dialect.volume, path: CARD_DIRECTORY },
     ...cardFiles({ volume: dialect.volume, directory, profile, settings, payload, preload }),
     ...dialect.steps(input),
   ];

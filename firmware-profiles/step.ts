@@ -21,7 +21,7 @@ export type CardStep =
     }
   /** Replaces what is there; parents are made. */
   | { readonly kind: 'symlink'; readonly volume: 'root'; readonly path: string; readonly target: string }
-  /** A file that is not there is no error. */
+  /** A file, or a directory with all that is in it; none is no error. */
   | { readonly kind: 'remove'; readonly volume: Volume; readonly path: string }
   /** Sets the label of the FAT. */
   | { readonly kind: 'label'; readonly volume: 'boot'; readonly label: string };

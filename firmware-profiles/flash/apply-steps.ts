@@ -18,7 +18,7 @@ type Effects = {
 const EFFECTS: Effects = {
   write: (volume, { path, content, mode }) => volume.write(path, content, mode),
   symlink: (volume, { path, target }) => volume.symlink(path, target),
-  remove: (volume, { path }) => volume.remove(path),
+  remove: (volume, { path }) => volume.removeTree(path),
   label: (volume, { label }) => volume.setLabel(label),
 };
 

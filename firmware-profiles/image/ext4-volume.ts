@@ -109,6 +109,12 @@ export class Ext4Volume implements VolumeAccess {
     if ((await this.#type(path)) !== undefined) await this.#change([`rm ${quoted(path)}`]);
   }
 
+  async removeTree(path: string): Promise<void> {
+    if ((await this.#type(path)) !== 'directory') return this.remove(path);
+    for (const name of await this.list(path)) await this.removeTree(`${path}/${name}`);
+    await this.#change([`rmdir ${quoted(path)}`]);
+  }
+
   async label(): Promise<string> {
     const name = /^Filesystem volume name: +(.*)$/m.exec(await this.#superblock())?.[1] ?? '';
     return name === '<none>' ? '' : name;

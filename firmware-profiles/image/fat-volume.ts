@@ -93,6 +93,11 @@ export class FatVolume implements VolumeAccess {
     await this.#orMissing('mdel', [`::/${checked(path)}`]);
   }
 
+  async removeTree(path: string): Promise<void> {
+    await this.#orMissing('mdeltree', [`::/${checked(path)}`]);
+    this.#directories.clear();
+  }
+
   async label(): Promise<string> {
     const said = (await this.#run('mlabel', ['-s', '::'])).toString('utf8');
     return (

@@ -18,6 +18,8 @@ export interface VolumeAccess {
   symlink(path: string, target: string): Promise<void>;
   /** A file that is not there is no error. */
   remove(path: string): Promise<void>;
+  /** A file, or a directory with all that is in it; none is no error. */
+  removeTree(path: string): Promise<void>;
   label(): Promise<string>;
   setLabel(label: string): Promise<void>;
   freeBytes(): Promise<number>;

@@ -16,6 +16,7 @@ export const PROGRAM_PACKAGES: Readonly<Record<string, ProgramPackage>> = {
   mdir: MTOOLS,
   mmd: MTOOLS,
   mdel: MTOOLS,
+  mdeltree: MTOOLS,
   mtype: MTOOLS,
   mlabel: MTOOLS,
   debugfs: E2FSPROGS,

@@ -178,6 +178,26 @@ test('an image that is not laid out as its profile says is refused, with what wa
   await assert.rejects(sha256Of(path), /ENOENT/, 'nothing was made');
 });
 
+for (const name of ['raspberry-pi-4', 'radxa-rock-5b']) {
+  test(`${name}: of a card that is the image for another one, nothing of the first goes along`, {
+    skip,
+  }, async (t) => {
+    const directory = await tempDir(t);
+    const profile = await profileNamed(name);
+    const first = join(directory, 'first.img');
+    await flashTo(t, syntheticImage(imageFor(profile)), profile, first, { settings: CHOICES });
+    const path = join(directory, 'second.img');
+    await flashTo(t, first, profile, path, { settings: { name: 'cellar-1' } });
+    const place = placeOf(profile, path);
+    const there = (file: string) =>
+      place.volume === 'boot'
+        ? tool('mdir', ['-b', '-i', `${path}@@${place.start}`, `::/${file}`]).toString()
+        : tool('debugfs', ['-R', `ls -p "/${file}"`, `${path}?offset=${place.start}`]).toString();
+    assert.doesNotMatch(there('covey'), /authorized_keys|network/);
+    assert.match(readFile(path, place, 'covey/card.json').toString(), /"name": "cellar-1"/);
+  });
+}
+
 test('letters of an older editor in config.txt stay letters', { skip }, async (t) => {
   const directory = await tempDir(t);
   const image = join(directory, 'old.img');

@@ -80,6 +80,16 @@ for (const [name, kind] of Object.entries(KINDS)) {
     await volume.remove('covey/claim');
     await volume.remove('covey/claim');
     assert.equal(await volume.read('covey/claim'), undefined);
+    await volume.removeTree('covey/Empty');
+    await volume.write('covey/a b/c/d.txt', { text: 'deep' }, 0o644);
+    await volume.removeTree('covey');
+    await volume.removeTree('covey');
+    assert.deepEqual(await volume.list('covey'), []);
+    assert.equal(await volume.read('covey/a b/c/d.txt'), undefined);
+    assert.equal(await volume.freeBytes(), free);
+    await checkSound(kind, place);
+    await volume.write('covey/claim', { text: 'three\n' }, 0o600);
+    assert.equal((await volume.read('covey/claim'))?.toString(), 'three\n');
     await volume.setLabel('CIDATA');
     assert.equal(await volume.label(), 'CIDATA');
     await checkSound(kind, place);

@@ -132,12 +132,12 @@ test('a run that is stopped before it writes says so, and has changed nothing', 
 test('between two steps of preparing a card a person can stop', async () => {
   const stop = new AbortController();
   const done: string[] = [];
-  const remove = async (path: string) => {
+  const removeTree = async (path: string) => {
     done.push(path);
     stop.abort(new Error('stopped'));
   };
   const steps = ['a', 'b'].map((path) => ({ kind: 'remove', volume: 'boot', path }) as const);
-  const boot = { remove } as unknown as VolumeAccess;
+  const boot = { removeTree } as unknown as VolumeAccess;
   await assert.rejects(applySteps(steps, { boot }, stop.signal), /stopped/);
   assert.deepEqual(done, ['a']);
 });
