@@ -4,7 +4,7 @@
  * nor a reader of Secrets can join. Claiming counts a use down by optimistic concurrency: a one-time token
  * lets exactly one device in, however many try at once. A token that is used up is kept until it expires, with
  * who used it: the same device may ask again when the answer was lost, and a copied card is told apart. Once that
- * device is removed its use is over: who was thrown out does not come back by asking again.
+ * device is removed or replaced its use is over: who was thrown out does not come back by asking again.
  */
 
 import { createHash, timingSafeEqual } from 'node:crypto';
@@ -78,7 +78,7 @@ export interface TokenUse {
   readonly address?: string | undefined;
   /** Milliseconds since the epoch. */
   readonly time: number;
-  /** The device was removed since. */
+  /** The device was removed or replaced since. */
   readonly over?: boolean | undefined;
 }
 
@@ -166,22 +166,22 @@ export class JoinTokens {
     throw ApiError.unauthorized();
   }
 
-  /** The device is removed: none of its uses may be repeated. Tokens that nobody has used stay good. */
-  async retire(device: string): Promise<void> {
-    for (let left = await this.#usedBy(device), attempt = 0; left.length > 0; attempt += 1) {
+  /**
+   * The device is removed, or another machine has taken its place, by this key: no use of its former life may be
+   * repeated. Tokens that nobody has used stay good.
+   */
+  async retire(device: string, key?: string): Promise<void> {
+    const isPast = (use: TokenUse) => use.device === device && use.key !== key && use.over !== true;
+    const past = async () => (await this.#all()).filter((item) => usesOf(item).some(isPast));
+    for (let left = await past(), attempt = 0; left.length > 0; attempt += 1) {
       if (attempt >= MAX_ATTEMPTS) throw new Error(`the join tokens of ${device} keep changing`);
       for (const item of left) {
         const { usesLeft, used } = stateOf(item);
-        const over = used.map((use) => (use.device === device ? { ...use, over: true } : use));
+        const over = used.map((use) => (isPast(use) ? { ...use, over: true } : use));
         await this.#useOnce(item, usesLeft ?? 0, over);
       }
-      left = await this.#usedBy(device);
+      left = await past();
     }
-  }
-
-  async #usedBy(device: string): Promise<SecretObject[]> {
-    const stored = await this.#all();
-    return stored.filter((item) => usesOf(item).some((use) => use.device === device && use.over !== true));
   }
 
   async #all(): Promise<SecretObject[]> {

@@ -3,8 +3,8 @@
  * and the broker's addresses; GET /join gives the authority to devices that know its fingerprint; POST
  * /join/renew gives a new certificate for an expired one to who has its key. Who gets which name is decided in
  * join-decision.ts. Every step can be repeated by the same board with the same key, so that a power cut on either
- * side loses nothing: the token is used up first, then old certificates are revoked, the new one is on record
- * before it is sent. Every failure is a Kubernetes Status.
+ * side loses nothing: the token is used up first, then what gave the name to others is over (their uses of claims,
+ * their certificates), the new certificate is on record before it is sent. Every failure is a Kubernetes Status.
  */
 
 import { X509Certificate } from 'node:crypto';
@@ -166,7 +166,10 @@ export class Enrolment {
     if (decision.kind === 'refuse') throw decision.error;
     if (decision.kind === 'wait') throw await this.#mustWait(name, asker, decision.why);
     await tokens.claim(request.token, use, spent);
-    if (decision.replaces) await ca.devices.revoke(name);
+    if (decision.replaces) {
+      await tokens.retire(name, asker.key);
+      await ca.devices.revoke(name);
+    }
     const issued = await ca.issueDevice(name, request.csr);
     const device = await this.#joins.ensure(name);
     await this.#stillGood(device, issued);

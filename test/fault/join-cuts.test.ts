@@ -314,6 +314,23 @@ test('a board that was removed does not come back with the claim that it has use
   assert.ok((await bench.join({ ...right, token: unused })).certificate);
 });
 
+test('a board that was replaced does not take its name back with the claim that it has used', async (t) => {
+  for (const policy of ['SameBoard', 'Any'] as const)
+    for (const [old, young] of [
+      [undefined, undefined],
+      [PI, policy === 'Any' ? OTHER : PI],
+    ] as const) {
+      const bench = await EnrolmentBench.start(t, policy);
+      const replaced = { device: 'kitchen', token: await bench.claim(), csr: oldKey, board: old };
+      assert.ok((await bench.join(replaced)).certificate);
+      const right = { device: 'kitchen', token: await bench.claim(), csr: rightKey, board: young };
+      const { certificate } = await bench.join(right);
+      assert.equal((await bench.join(replaced)).reason, 'ClaimSpent');
+      assert.ok(isGood(bench, certificate));
+      assert.ok((await bench.join(right)).certificate, 'its own answer may have been lost');
+    }
+});
+
 test('renewals whose answers are lost do not revoke the certificate that the device has', async (t) => {
   const { bench, old } = await joinedBefore(t);
   const { fingerprint256 } = new X509Certificate(old);
