@@ -7,6 +7,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { CardError } from '../card-error.js';
 import type { BaseImage } from '../image/base-image.js';
 import { digestOf } from '../lib/digest.js';
+import { fileTrouble } from '../lib/file-trouble.js';
 
 /** A customised copy of one partition. */
 export interface Overlay {
@@ -72,7 +73,11 @@ export class CardSource implements AsyncDisposable {
       const to = Math.min(end, segment.end);
       if (from >= to) continue;
       const at = segment.offset + (from - segment.start);
-      const { bytesRead } = await segment.handle.read(buffer, from - position, to - from, at);
+      const { bytesRead } = await segment.handle
+        .read(buffer, from - position, to - from, at)
+        .catch((error: unknown) => {
+          throw new CardError(`the image cannot be read at byte ${from}: ${fileTrouble(error)}`);
+        });
       if (bytesRead < to - from)
         throw new CardError(
           `the image ended at byte ${from + bytesRead} while it was read: something else changes it; run the same command again`,

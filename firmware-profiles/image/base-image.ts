@@ -48,7 +48,9 @@ export async function openBaseImage(options: OpenImageOptions): Promise<BaseImag
   await using handle = await openImageFile(file);
   const { size } = await handle.stat();
   const head = Buffer.alloc(SIGNATURE_BYTES);
-  const { bytesRead } = await handle.read(head, 0, head.length, 0);
+  const { bytesRead } = await handle.read(head, 0, head.length, 0).catch((error: unknown) => {
+    throw unreadable(file, error);
+  });
   const compression = detectCompression(head.subarray(0, bytesRead), name);
   const unpacked = join(workDirectory, 'base.img');
   const disk = compression === 'raw' && !isMisread(file) ? file : unpacked;
@@ -126,6 +128,8 @@ function checkDigest(name: string, actual: string, expected: string): void {
 function describeFailure(failure: unknown, name: string): unknown {
   const { code, message } = failure as NodeJS.ErrnoException;
   const damaged = failure instanceof ProgramError || code?.startsWith('Z_') === true;
+  // With a number: an error of the system.
+  if (!damaged && (failure as NodeJS.ErrnoException).errno !== undefined) return unreadable(name, failure);
   if (!damaged) return failure;
   const cut = /unexpected end|premature end|truncated/i.test(message);
   return new CardError(
@@ -144,9 +148,13 @@ async function openImageFile(file: string): Promise<FileHandle & AsyncDisposable
     if ((await handle.stat()).isFile()) return handle;
     await handle.close();
   } catch (error) {
-    throw new CardError(`cannot read the image ${file}: ${fileTrouble(error)}`);
+    throw unreadable(file, error);
   }
   throw new CardError(`${file} is not a file; --image takes a disk image`);
+}
+
+function unreadable(file: string, error: unknown): CardError {
+  return new CardError(`cannot read the image ${file}: ${fileTrouble(error)}`);
 }
 
 async function readAt(handle: FileHandle, position: number, length: number): Promise<Buffer> {

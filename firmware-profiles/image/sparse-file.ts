@@ -2,6 +2,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CardError } from '../card-error.js';
+import { fileTrouble } from '../lib/file-trouble.js';
 import { ProgramError } from '../lib/program.js';
 
 const BLOCK_BYTES = 2 ** 20;
@@ -65,12 +66,13 @@ export class SparseFile implements AsyncDisposable {
   }
 }
 
-/** What to throw for a failed write to a temporary file. */
+/** What to throw for a failed write to a temporary file, or to an image that a program works on. */
 export function diskFull(error: unknown, path: string): unknown {
   const { code } = error as NodeJS.ErrnoException;
   const said = error instanceof ProgramError ? error.stderr : '';
   const isFull = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(code ?? '');
-  if (!isFull && !/No space left on device|quota exceeded|File too large/i.test(said)) return error;
+  if (!isFull && !/No space left on device|quota exceeded|File too large/i.test(said))
+    return code === undefined ? error : new CardError(`${path} cannot be written: ${fileTrouble(error)}`);
   return new CardError(
     `no space left in ${dirname(path)}, where the image is unpacked: free some, or name another directory with --work`,
   );
@@ -91,7 +93,9 @@ export async function copyPart(
     for (let done = 0; done < bytes; ) {
       signal?.throwIfAborted();
       const wanted = Math.min(BLOCK_BYTES, bytes - done);
-      const { bytesRead } = await source.read(buffer, 0, wanted, start + done);
+      const { bytesRead } = await source.read(buffer, 0, wanted, start + done).catch((error: unknown) => {
+        throw new CardError(`${from} cannot be read at byte ${start + done}: ${fileTrouble(error)}`);
+      });
       if (bytesRead === 0)
         throw new CardError(`${from} ends at byte ${start + done}: something else has shortened it`);
       await target.append(buffer.subarray(0, bytesRead));

@@ -2,15 +2,17 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { appendFileSync } from 'node:fs';
-import { copyFile, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { copyFile, open, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { CardError } from '#firmware-profiles/card-error.js';
+import { CardSource } from '#firmware-profiles/flash/card-source.js';
 import { prepareBase } from '#firmware-profiles/flash/flash-card.js';
 import { WorkDirectory } from '#firmware-profiles/flash/work-directory.js';
 import { openBaseImage } from '#firmware-profiles/image/base-image.js';
 import { expectedDigest } from '#firmware-profiles/image/expected-digest.js';
+import { copyPart } from '#firmware-profiles/image/sparse-file.js';
 import { noProgress } from '#firmware-profiles/lib/progress.js';
 import { openImage, profileNamed, sha256Of, tool, workDirectory } from '#test/helpers/flashing.js';
 import { PI_IMAGE, syntheticImage, whyNoImages } from '#test/helpers/synthetic-image.js';
@@ -150,6 +152,33 @@ test('what is no image is said to be none, with what it is', { skip }, async (t)
     /cannot read the image .*none: there is no such file/,
   );
   await assert.rejects(openImage(t, directory), /is not a file/);
+});
+
+test('an image on a medium that fails is named, at every read of it', { skip }, async (t) => {
+  if (process.platform === 'linux')
+    // A file whose first bytes cannot be read.
+    await assert.rejects(openImage(t, '/proc/self/mem'), {
+      name: 'CardError',
+      message: /^cannot read the image \/proc\/self\/mem: EIO/,
+    });
+  const file = syntheticImage(PI_IMAGE);
+  const base = await openImage(t, file);
+  const source = await CardSource.open(base, []);
+  const handle = await open(file, 'r');
+  const shared = Object.getPrototypeOf(handle) as { read: () => Promise<never> };
+  await handle.close();
+  t.mock.method(shared, 'read', async () => {
+    throw Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO', errno: -5 });
+  });
+  await assert.rejects(source.read(Buffer.alloc(512), 4096), {
+    name: 'CardError',
+    message: 'the image cannot be read at byte 4096: EIO: i/o error, read',
+  });
+  await assert.rejects(copyPart(file, 512, 512, join(await tempDir(t), 'part')), {
+    name: 'CardError',
+    message: /disk\.img cannot be read at byte 512: EIO/,
+  });
+  await source[Symbol.asyncDispose]();
 });
 
 test('a raw image is truncated when a part of a partition is missing', { skip }, async (t) => {
