@@ -61,7 +61,7 @@ export const devicesCommand: Command = {
 
 /** Lets in the board that was seen waiting, and no other: one that asks meanwhile makes this a conflict. */
 async function approve(credentials: Credentials, name: string): Promise<string> {
-  const device = deviceSchema.parse(await callApi(credentials, { method: 'GET', path: pathOf(name) }));
+  const device = await readOpen(credentials, name);
   const { pendingJoin } = device.status;
   if (pendingJoin === undefined) {
     throw new CommandError(
@@ -73,8 +73,18 @@ async function approve(credentials: Credentials, name: string): Promise<string> 
 }
 
 async function replace(credentials: Credentials, name: string): Promise<string> {
+  await readOpen(credentials, name);
   await patchSpec(credentials, name, { replaceBoard: true });
   return `device ${name}: the next board that shows a claim for it takes its place`;
+}
+
+/** A device that is not revoked: under the name of a revoked one nobody is let in, whatever is said. */
+async function readOpen(credentials: Credentials, name: string): Promise<Device> {
+  const device = deviceSchema.parse(await callApi(credentials, { method: 'GET', path: pathOf(name) }));
+  if (device.spec.revoked !== true) return device;
+  throw new CommandError(
+    `device ${name} is revoked: nobody joins as ${name} until spec.revoked is false (kubectl patch device ${name} --type=merge -p '{"spec":{"revoked":false}}')`,
+  );
 }
 
 /** Names the boot that is to end: asking twice restarts it once. */

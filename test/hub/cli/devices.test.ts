@@ -19,6 +19,19 @@ test('neither a Device nor a token is made for a name that no device can join un
   }
 });
 
+test('of a revoked device it is said that nobody joins as it, instead of promising it to the next board', async (t) => {
+  const hub = await ApiHub.start(t);
+  const data = dirname(await hub.kubeconfig());
+  const devices = (...args: string[]) => covey(['devices', ...args, '--data', data]);
+  await hub.send('POST', DEVICES, { metadata: { name: 'lone' }, spec: {} });
+  assert.equal((await devices('revoke', 'lone')).stdout, 'device lone revoked\n');
+  for (const action of ['replace', 'approve']) {
+    const refused = await devices(action, 'lone');
+    assert.deepEqual([refused.code, refused.stdout], [1, '']);
+    assert.match(refused.stderr, /^covey devices: device lone is revoked: nobody joins as lone until/);
+  }
+});
+
 test('a device that has no node is removed all the same, and an unknown one is told', async (t) => {
   const hub = await ApiHub.start(t);
   const data = dirname(await hub.kubeconfig());
