@@ -328,7 +328,7 @@ export class Enrolment {
       const why = `its certificate ran out on ${formatTime(old.notAfter)}, too long ago to be renewed; flash the card again`;
       throw ApiError.forbidden(DEVICE_RESOURCE, name, why);
     }
-    const issued = await ca.issueDevice(name, csr);
+    const issued = await ca.issueDevice(name, csr, undefined, old.fingerprint);
     await this.#stillGood(await this.#joins.renewed(name, issued.notAfter), issued);
     counters.add('renewals_late');
     logger.info({ device: name, expired: formatTime(old.notAfter) }, 'an expired certificate was renewed');

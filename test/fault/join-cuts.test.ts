@@ -314,6 +314,18 @@ test('a board that was removed does not come back with the claim that it has use
   assert.ok((await bench.join({ ...right, token: unused })).certificate);
 });
 
+test('an expired certificate is renewed however often the answer is lost or the hub is cut off', async (t) => {
+  for (let cut = 0, more = true; more; cut += 1) {
+    assert.ok(cut < 20, 'a renewal has an end');
+    const { bench, old } = await joinedBefore(t);
+    await bench.clock.advance(400 * DAY);
+    const renew = () => bench.outcome(bench.hub.enrolment.renewExpired({ certificate: old, csr: oldKey }));
+    more = await cutJoin(bench, cut, renew);
+    for (let index = 0; index < 12; index += 1)
+      assert.ok((await renew()).certificate, `cut ${cut}, try ${index}`);
+  }
+});
+
 test('a board that was replaced does not take its name back with the claim that it has used', async (t) => {
   for (const policy of ['SameBoard', 'Any'] as const)
     for (const [old, young] of [

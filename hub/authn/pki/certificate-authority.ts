@@ -129,15 +129,21 @@ export class CertificateAuthority {
   }
 
   /**
-   * Signs a device's request. The name is the one the hub decided at joining, whatever the request says.
+   * Signs a device's request. The name is the one the hub decided at joining, whatever the request says. `renews` is
+   * the fingerprint of the certificate in whose place it is.
    * Rejects with an Error when the request is malformed or not signed by its own key.
    */
-  async issueDevice(device: string, csr: string, lifetimeMs?: number): Promise<IssuedCertificate> {
+  async issueDevice(
+    device: string,
+    csr: string,
+    lifetimeMs?: number,
+    renews?: string,
+  ): Promise<IssuedCertificate> {
     const subject = { commonName: deviceUsername(device), organizations: [FLEET_IDENTITY.devicesGroup] };
     const validity = this.#validity(lifetimeMs);
     const certificate = await issueForRequest(this.#issuer, csr, { subject, usage: 'client', ...validity });
     const { fingerprint, key, notAfter } = readCertificate(certificate);
-    await this.devices.issued(device, { fingerprint, key, notAfter });
+    await this.devices.issued(device, { fingerprint, key, notAfter }, renews);
     return { certificate, fingerprint, key, notAfter };
   }
 

@@ -3,7 +3,7 @@
  * certificate is refused from the moment `revoke` is called, also after a restart once it has resolved.
  * Expired certificates are remembered as issued for a while, so that a device that was away can renew; a device
  * keeps at most eight: the oldest is revoked when a ninth is issued, but never the one that the device was seen with
- * last, because the newer ones may all have been lost on their way.
+ * last or that it asks to renew, because the newer ones may all have been lost on their way.
  */
 import type { Clock } from '#protocol/lib/clock.js';
 import { readFileIfPresent, writeFileDurably } from '../../lib/files.js';
@@ -59,12 +59,12 @@ export class DeviceLedger {
     return new DeviceLedger(path, clock, file);
   }
 
-  /** Notes a certificate as issued. Resolves once that is on disk. */
-  async issued(device: string, certificate: Issued): Promise<void> {
+  /** Notes a certificate as issued, in place of the one with the fingerprint `renews`. Resolves once that is on disk. */
+  async issued(device: string, certificate: Issued, renews?: string): Promise<void> {
     const list = this.#devices.get(device) ?? [];
     const all = [...list, certificate];
     const inUse = this.#inUse.get(device);
-    const spare = all.filter(({ fingerprint }) => fingerprint !== inUse);
+    const spare = all.filter(({ fingerprint }) => fingerprint !== inUse && fingerprint !== renews);
     const old = new Set(spare.slice(0, Math.max(0, all.length - MAX_PER_DEVICE)));
     for (const { fingerprint, notAfter } of old) this.#revoked.set(fingerprint, notAfter);
     this.#devices.set(
