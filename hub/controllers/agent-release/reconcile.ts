@@ -41,6 +41,8 @@ class AgentReleases {
   readonly #releases: Informer<AgentRelease>;
   readonly #devices: Informer<Device>;
   readonly #nodes: Informer<Node>;
+  /** Device → revision at which this controller wrote it last, until the cache has it. */
+  readonly #written = new Map<string, number>();
 
   constructor(parts: ControllerParts) {
     this.#parts = parts;
@@ -65,7 +67,10 @@ class AgentReleases {
           const now = this.#parts.clock.now();
           if (!sameJson(concernsDevice(before, now), concernsDevice(device, now))) look();
         },
-        deleted: look,
+        deleted: (device) => {
+          this.#written.delete(device.metadata.name);
+          look();
+        },
       }),
     );
     controller.own(
@@ -85,6 +90,8 @@ class AgentReleases {
     );
     if (releases.length === 0 && devices.every(({ status }) => status.updateOffer === undefined))
       return undefined;
+    // What this controller has just offered counts, though its news may not have come yet.
+    if (devices.some((device) => this.#isStale(device))) return { requeueAfterMs: GATHER_MS };
     const now = this.#parts.clock.now();
     const plan = planFleet(
       releases,
@@ -103,7 +110,18 @@ class AgentReleases {
       updateOffer: step.kind === 'offer' ? { release: step.release, offer: step.offer, time } : null,
       ...(step.kind === 'give-up' ? { update: { ...step.update, time } } : {}),
     };
-    await client.resource<Device>(DEVICES).patch(step.device, undefined, 'merge', { status }, 'status');
+    const { metadata } = await client
+      .resource<Device>(DEVICES)
+      .patch(step.device, undefined, 'merge', { status }, 'status');
+    this.#written.set(step.device, Number(metadata.resourceVersion));
+  }
+
+  #isStale({ metadata }: Device): boolean {
+    const written = this.#written.get(metadata.name);
+    if (written === undefined) return false;
+    if (Number(metadata.resourceVersion) < written) return true;
+    this.#written.delete(metadata.name);
+    return false;
   }
 
   async #write(rollout: Rollout, now: number): Promise<void> {

@@ -3,22 +3,41 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createInformerFactory } from '#hub/cache/informer-factory.js';
 import { AGENT_RELEASES, DEVICES, NODES } from '#hub/cache/resources.js';
-import { OFFER_LIMIT_MS, offerOf } from '#hub/controllers/agent-release/assign.js';
+import type { Client, ResourceId, WatchParams } from '#hub/client/client.js';
+import { OFFER_LIMIT_MS, offerOf, rank } from '#hub/controllers/agent-release/assign.js';
 import { agentReleaseController } from '#hub/controllers/agent-release/reconcile.js';
 import type { AgentRelease } from '#protocol/fleet/v1alpha1/agent-release.js';
 import type { Device } from '#protocol/fleet/v1alpha1/device.js';
 import { silentLogger } from '#protocol/lib/logger.js';
 import type { UpdateState } from '#protocol/link/agent-update.js';
+import type { KubernetesObject } from '#protocol/meta/object-meta.js';
 import { formatTime } from '#protocol/meta/time.js';
 import { agentRelease } from '#test/helpers/agent-releases.js';
 import { FakeClient } from '#test/helpers/fake-client.js';
 import { FakeClock } from '#test/helpers/fake-clock.js';
 import { device, node } from '#test/helpers/objects.js';
 
-function setUp(t: TestContext) {
+/** News of this client come one by one, each when `gate` lets it through. */
+function slowNews(client: FakeClient, gate: (object: KubernetesObject) => Promise<void>): Client {
+  return {
+    as: () => client,
+    resource: <T extends KubernetesObject>(id: ResourceId) => ({
+      ...client.resource<T>(id),
+      watch: async function* (params: WatchParams) {
+        for await (const batch of client.resource<T>(id).watch(params))
+          for (const event of batch) {
+            await gate(event.object as KubernetesObject);
+            yield [event];
+          }
+      },
+    }),
+  };
+}
+
+function setUp(t: TestContext, gate: (object: KubernetesObject) => Promise<void> = async () => undefined) {
   const client = new FakeClient();
   const clock = new FakeClock();
-  const informers = createInformerFactory(client, clock, silentLogger, () => 0.5);
+  const informers = createInformerFactory(slowNews(client, gate), clock, silentLogger, () => 0.5);
   const events: string[] = [];
   const controller = agentReleaseController({
     client,
@@ -132,6 +151,37 @@ test('a hub that was away for long takes no silence of devices for failure, and 
     events.filter((event) => /Halted|Failed/.test(event)),
     [],
   );
+});
+
+test('an offer counts before the news of it have come', async (t) => {
+  let letThrough: () => void = () => undefined;
+  const held = new Promise<void>((resolve) => {
+    letThrough = resolve;
+  });
+  const gate = async (object: KubernetesObject) => {
+    if ((object as Device).status?.updateOffer !== undefined) await held;
+  };
+  const { client, clock, addDevice, offers } = setUp(t, gate);
+  const release = agentRelease({ version: '2.0.0', rollout: { percentage: 50 } });
+  const [first = '', second = ''] = ['a', 'b'].sort((a, b) => (rank(a, release) < rank(b, release) ? -1 : 1));
+  for (const name of [first, second]) addDevice(name);
+  const presence = (name: string, now: 'Online' | 'Offline') =>
+    client.change<Device>(DEVICES, name, ({ status }) => {
+      status.presence = now;
+    });
+  presence(first, 'Offline');
+  // The one whose turn it would have been is back in the moment when the other is offered the release.
+  client.before = ({ verb, resource }) => {
+    if (verb !== 'patch' || resource !== 'devices') return;
+    client.before = () => undefined;
+    presence(first, 'Online');
+  };
+  client.put(AGENT_RELEASES, release);
+  await clock.advance(2_000);
+  assert.deepEqual(offers(), [`${second} 2.0.0`]);
+  letThrough();
+  await clock.advance(2_000);
+  assert.deepEqual(offers(), [`${second} 2.0.0`]);
 });
 
 test('deleting a release withdraws what it offered', async (t) => {
