@@ -12,8 +12,9 @@ import { join } from 'node:path';
 const CHANGES = ['open', 'rename', 'rm', 'mkdir', 'symlink', 'writeFile'] as const;
 const ON_HANDLES = ['writeFile', 'sync', 'datasync', 'chmod'] as const;
 
+const fromOutside = process.env['KILL_AT'];
 const [, , count = '1', module = ''] = process.argv;
-let left = Number(count);
+let left = Number(fromOutside ?? count);
 
 function step(): void {
   left -= 1;
@@ -50,4 +51,4 @@ promises.rm = async (path, options) => {
   await remove(path, options);
 };
 syncBuiltinESMExports();
-await import(module);
+if (fromOutside === undefined) await import(module);
