@@ -99,6 +99,15 @@ export class DirectFile implements Target {
     if (bytesRead < buffer.length) throw new CardError(`${this.path} ends at byte ${position + bytesRead}`);
   }
 
+  async clear(): Promise<void> {
+    try {
+      await this.#handle.truncate(0);
+      await this.#handle.truncate(this.bytes);
+    } catch (error) {
+      throw writeError(error as NodeJS.ErrnoException, this.path, 0);
+    }
+  }
+
   async sync(): Promise<void> {
     await this.#handle.sync().catch((error: Error) => {
       throw new CardError(`${this.path} did not keep what was written: ${error.message}`);

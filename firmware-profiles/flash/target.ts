@@ -9,8 +9,10 @@ export interface Target extends AsyncDisposable {
   /** As the person named it. */
   readonly path: string;
   readonly bytes: number;
-  /** What was never written reads as zeros, so zeros need not be written. */
+  /** What was never written, or not since it was cleared, reads as zeros, so zeros need not be written. */
   readonly sparse: boolean;
+  /** Of a sparse one: forgets everything that it holds. */
+  clear(): Promise<void>;
   write(buffer: Buffer, position: number): Promise<void>;
   /** Reads what the medium holds, past every cache where the system can. */
   read(buffer: Buffer, position: number): Promise<void>;

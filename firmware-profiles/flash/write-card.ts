@@ -122,6 +122,8 @@ class CardWriter {
         mark === undefined ? 'another card' : mark.card === card ? 'another image' : `card ${mark.card}`;
       notice(`${target.path} holds the beginning of ${whose}: starting anew`);
     }
+    // A file is no whole card here; behind a smaller one, what it has of another one would stay.
+    if (target.sparse) await target.clear();
     // First only the first sector changes: a write that is cut off leaves the old card whole, or the mark.
     this.#fillMark(0);
     head.copy(this.#mark, SECTOR_BYTES, SECTOR_BYTES);

@@ -8,7 +8,7 @@ export class PowerCut extends Error {
 export class FakeTarget implements Target {
   readonly path = '/dev/fake';
   readonly bytes: number;
-  readonly sparse = false;
+  readonly sparse: boolean;
   /** What is on the medium for good. */
   readonly medium: Buffer;
   /** Byte ranges as they were written. */
@@ -23,8 +23,9 @@ export class FakeTarget implements Target {
   /** Written and not synced yet: a power cut loses a part of it. */
   #volatile: Array<{ readonly position: number; readonly data: Buffer }> = [];
 
-  constructor(bytes: number, fill = 0xee) {
+  constructor(bytes: number, fill = 0xee, sparse = false) {
     this.bytes = bytes;
+    this.sparse = sparse;
     this.capacity = bytes;
     this.medium = Buffer.alloc(bytes, fill);
   }
@@ -48,6 +49,12 @@ export class FakeTarget implements Target {
     const bad = this.badByte;
     if (bad !== undefined && bad >= position && bad < position + buffer.length)
       buffer.writeUInt8(buffer.readUInt8(bad - position) ^ 1, bad - position);
+  }
+
+  async clear(): Promise<void> {
+    this.#operate();
+    this.#volatile = [];
+    this.medium.fill(0);
   }
 
   async sync(): Promise<void> {

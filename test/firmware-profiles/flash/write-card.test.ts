@@ -182,6 +182,18 @@ test('the beginning of another card or image is told, and overwritten', async ()
   assert.match(await begun({}, disk(WINDOW - MIB)), /holds the beginning of another image: starting anew/);
 });
 
+test('behind a card in a file there is nothing of a larger one that was begun in it', async () => {
+  const target = new FakeTarget(WINDOW + 8 * MIB, 0, true);
+  target.cutAfter = 12;
+  await assert.rejects(writeCard(options(disk(WINDOW + 8 * MIB), target)), PowerCut);
+  target.restorePower(() => true);
+  assert.ok(!target.medium.subarray(4 * MIB).equals(Buffer.alloc(WINDOW + 4 * MIB)), 'it was begun');
+  const source = disk(3 * MIB);
+  assertFinished(target, source, await writeCard(options(source, target, { card: 'attic-2/zzz999' })));
+  const behind = target.medium.subarray(3 * MIB);
+  assert.ok(behind.equals(Buffer.alloc(behind.length)));
+});
+
 test('a byte that the medium does not keep is named by its place, and the card stays unfinished', async () => {
   const source = disk();
   const target = new FakeTarget(source.bytes + MIB);
