@@ -28,6 +28,8 @@ import {
 import { Station } from '#test/helpers/station.js';
 
 const SLOW_MS = 120_000;
+/** Starts no agent. */
+const BAD_LAUNCHER = '#!/bin/sh\nexit 1\n';
 const FIRST = '1.0.0';
 
 describe('updates of the agent', { skip: whyNoHollowFleet() ?? false }, () => {
@@ -178,9 +180,13 @@ describe('updates of the agent', { skip: whyNoHollowFleet() ?? false }, () => {
   test('a release whose launcher starts nothing keeps running by the launcher before', async () => {
     const file = (name: string) => readFile(join(agent.install, name), 'utf8');
     const before = await file('launcher');
-    const version = await publish(undefined, { launcher: 'exit 1\n' });
+    const version = await publish(undefined, { launcher: BAD_LAUNCHER });
     await runs(version);
-    await eventually('it is the next one', SLOW_MS, async () => (await file('launcher.next')) === 'exit 1\n');
+    await eventually(
+      'it is the next one',
+      SLOW_MS,
+      async () => (await file('launcher.next')) === BAD_LAUNCHER,
+    );
     const { starts } = agent;
     agent.kill('SIGKILL');
     await eventually('an agent is there again', SLOW_MS, async () => {
