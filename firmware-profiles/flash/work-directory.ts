@@ -24,7 +24,7 @@ export class WorkDirectory implements AsyncDisposable {
   static async create(parent = defaultParent()): Promise<WorkDirectory> {
     if (isMisread(parent))
       throw new CardError(
-        `cannot work in ${parent}: its path has ?, " or @@ in it, which mtools and debugfs misread; name another with --work`,
+        `cannot work in ${parent}: its path has @@ or one of ? " $ * \` | \\ in it, which mtools and debugfs misread; name another with --work`,
       );
     try {
       await mkdir(parent, { recursive: true });

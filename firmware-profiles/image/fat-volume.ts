@@ -1,5 +1,6 @@
 /** Files of a FAT file system, through mtools: no root, no mount, on Linux and macOS alike. */
 import { open } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { CardError } from '../card-error.js';
 import { runMtools } from '../lib/mtools.js';
 import { ProgramError, type ProgramOptions } from '../lib/program.js';
@@ -81,7 +82,9 @@ export class FatVolume implements VolumeAccess {
     }
     // Removed first: what is overwritten in place keeps its old time.
     await this.remove(path);
-    const [source, options] = 'file' in content ? [content.file, {}] : ['-', { input: content.text }];
+    // A relative name may look like a drive or an option.
+    const [source, options] =
+      'file' in content ? [resolve(content.file), {}] : ['-', { input: content.text }];
     await this.#run('mcopy', [source, `::/${path}`], options);
   }
 

@@ -35,9 +35,12 @@ export interface VolumePlace {
   readonly time: number;
 }
 
-/** Whether debugfs or mtools would take a part of the image's own path for something else: they are given it by a link then. */
+/**
+ * Whether debugfs or mtools would take a part of the image's own path for something else: mtools give one with $ or `
+ * in it to a shell. They are given it by a link then.
+ */
 export function isMisread(image: string): boolean {
-  return /[?"\n]|@@/.test(image);
+  return /[?"\n$*`\\|]|@@/.test(image);
 }
 
 /** The parts of a path. Throws a CardError for one that a volume's programs would misread. */
