@@ -66,6 +66,14 @@ disarm() {
   sync
 }
 
+# The image may be that of a card: what an earlier card has done with this system counts for nothing.
+begin_anew() {
+  card=$(sha256sum <"$CARD/card.json")
+  [ "$(cat "$ROOT$STATE/card" 2>/dev/null)" != "$card" ] || return 0
+  rm -rf "$ROOT$STATE"
+  printf '%s\n' "$card" | put "$STATE/card" 644
+}
+
 # --- what the card brings -------------------------------------------------------------------------------------------
 
 # /opt/covey is the payload of this card, or not there.
@@ -371,7 +379,7 @@ model=''
 if [ -f "$SYS/firmware/devicetree/base/model" ]; then model=$(tr -d '\0' <"$SYS/firmware/devicetree/base/model"); fi
 say "begins: $NAME, profile $PROFILE, on ${model:-$(uname -m)}"
 [ -z "$was" ] || say "the clock stood at $was; until the hub tells it, it shows the time at which the card was made"
-mkdir -p "$ROOT$STATE" || fail 'the root file system cannot be written'
+begin_anew || fail 'the root file system cannot be written'
 grow_root
 unpack_payload
 install_packages

@@ -128,6 +128,10 @@ export class CardSandbox {
     for (const step of steps) {
       // A directory has none.
       if (step.kind === 'label') continue;
+      if (step.kind === 'remove') {
+        rmSync(join(sandbox.boot, step.path), { recursive: true, force: true });
+        continue;
+      }
       if (step.kind !== 'write') throw new Error(`a step of kind ${step.kind} has no place here`);
       const path = join(sandbox.boot, step.path);
       mkdirSync(dirname(path), { recursive: true });
@@ -256,6 +260,9 @@ export class CardSandbox {
     symlinkSync('/lib/systemd/system/userconfig.service', join(wants, 'userconfig.service'));
     this.write('root/opt/covey/.payload', 'of another card\n');
     this.write('root/opt/covey/launch', '#!/bin/sh\n# of another card\n');
+    for (const name of ['card', 'network', 'machine-id', 'done'])
+      this.write(`root/var/lib/covey/first-boot/${name}`, 'of another card\n');
+    this.write('root/var/lib/covey/first-boot/packages', 'of-another-card_1_arm64.deb\n');
     this.write('root/proc/filesystems', 'nodev\toverlay\n');
     this.write('root/sys/fs/cgroup/cgroup.controllers', 'cpu memory pids\n');
     for (const module of ['bridge', 'veth', 'nf_tables'])
