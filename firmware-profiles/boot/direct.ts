@@ -3,7 +3,7 @@
  * enabled there. Words for the kernel go into the configuration of U-Boot's extlinux menu where there is one.
  */
 import { CardError } from '../card-error.js';
-import { CARD_DIRECTORY } from '../card-layout.js';
+import { CARD_DIRECTORY, FIRST_BOOT_DONE } from '../card-layout.js';
 import { FIRST_BOOT_UNIT, firstBootUnit } from '../first-boot/first-boot-unit.js';
 import { withWords } from './command-line.js';
 import type { BootDialect } from './dialect.js';
@@ -26,6 +26,8 @@ export const direct: BootDialect = {
     const words = profile.spec.kernel.commandLine;
     return [
       ...(menu === undefined || words.length === 0 ? [] : [write(EXTLINUX, withAppendedWords(menu, words))]),
+      // The image may be that of a card that is through with it.
+      { kind: 'remove', volume: 'root', path: FIRST_BOOT_DONE.slice(1) },
       write(`${UNITS}/${FIRST_BOOT_UNIT}`, firstBootUnit(`/${CARD_DIRECTORY}`)),
       {
         kind: 'symlink',

@@ -194,6 +194,12 @@ describe('direct', () => {
       path: 'etc/systemd/system/multi-user.target.wants/covey-first-boot.service',
       target: '../covey-first-boot.service',
     });
+    // It would not start on the image of a card that has run it.
+    const done = { kind: 'remove', volume: 'root', path: 'var/lib/covey/first-boot/done' } as const;
+    assert.deepEqual(
+      list.filter(({ kind }) => kind === 'remove'),
+      [done],
+    );
     const menu = 'label a\n  append root=/dev/x quiet\nlabel b\n\tAPPEND root=/dev/x\n';
     const words = ['cgroup_enable=memory'];
     const once = withAppendedWords(menu, words);
