@@ -123,7 +123,10 @@ class CardWriter {
       notice(`${target.path} holds the beginning of ${whose}: starting anew`);
     }
     // A file is no whole card here; behind a smaller one, what it has of another one would stay.
-    if (target.sparse) await target.clear();
+    if (target.sparse) {
+      await target.clear();
+      head.fill(0);
+    }
     // First only the first sector changes: a write that is cut off leaves the old card whole, or the mark.
     this.#fillMark(0);
     head.copy(this.#mark, SECTOR_BYTES, SECTOR_BYTES);

@@ -86,8 +86,10 @@ test('all of the image gets on the medium, its first bytes last, and an old back
 async function survives(
   source: ReturnType<typeof disk>,
   cuts: ReadonlyArray<readonly [after: number, seed: number]>,
+  sparse = false,
 ): Promise<void> {
-  const target = new FakeTarget(source.bytes + MIB);
+  const fill = sparse ? 0 : 0xee;
+  const target = new FakeTarget(source.bytes + MIB, fill, sparse);
   let wasMarked = false;
   for (const [after, seed] of cuts) {
     target.cutAfter = after;
@@ -97,9 +99,14 @@ async function survives(
     // A pseudo-random part of the unsynced sectors survives.
     target.restorePower((sector) => (sector * 2654435761 + seed) % 97 < 48);
     const head = target.medium.subarray(0, SECTOR);
-    const isUntouched = head.equals(Buffer.alloc(SECTOR, 0xee));
+    const isUntouched = head.equals(Buffer.alloc(SECTOR, fill));
+    // A file that was emptied counts as one to which nothing was ever written.
+    const isCleared = sparse && target.medium.equals(Buffer.alloc(target.bytes));
     const isBootable = head.readUInt16LE(510) === 0xaa55;
-    assert.ok(isMarked(head) || isBootable || (isUntouched && !wasMarked), `no mark after ${cuts.join(' ')}`);
+    assert.ok(
+      isMarked(head) || isBootable || (isUntouched && !wasMarked) || isCleared,
+      `no mark after ${cuts.join(' ')}`,
+    );
     // A first sector that boots stands in front of a whole card only.
     if (isBootable) assert.ok(target.medium.subarray(0, source.bytes).equals(source.content));
     wasMarked ||= isMarked(head) || isBootable;
@@ -115,10 +122,15 @@ test('any two power cuts leave a small card marked or finished, and the next run
   for (let first = 0; first <= whole.operations; first += 1)
     for (let second = 0; second <= whole.operations; second += 1)
       for (const seed of [0, 48])
-        await survives(source, [
-          [first, seed],
-          [second, seed],
-        ]);
+        for (const sparse of [false, true])
+          await survives(
+            source,
+            [
+              [first, seed],
+              [second, seed],
+            ],
+            sparse,
+          );
 });
 
 test('whenever the power fails, the card is marked or finished, and the next run finishes it', async () => {
