@@ -2,7 +2,8 @@
  * Decides which devices are offered which release now, from the whole fleet at once. Pure. Never are more devices
  * touched by a release than its percentage allows, nor more at it at one time than `maxInFlight`; at `maxFailures`
  * nothing more is offered and what can still be called off is; removing a device that failed does not set it going
- * again. Devices that are offline wait without being counted against anything.
+ * again. A device that is not back from its trial in time counts as a failure until it is heard again: a release that
+ * kills boards must not go on. Devices that are offline before wait without being counted against anything.
  */
 import type { AgentRelease, AgentUpdateFailure } from '#protocol/fleet/v1alpha1/agent-release.js';
 import type { DeviceUpdate } from '#protocol/fleet/v1alpha1/device.js';
@@ -60,7 +61,7 @@ export function planFleet(
       release,
       members: own,
       departed,
-      halted: count(own, 'failed') + departed.length >= release.spec.rollout.maxFailures,
+      halted: count(own, 'failed', 'lost') + departed.length >= release.spec.rollout.maxFailures,
       superseded: index > 0 && own.length === 0,
     };
   });

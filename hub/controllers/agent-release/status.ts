@@ -84,12 +84,16 @@ function messageOf(
     ...(ahead > 0 ? [`${ahead} run a later version, and spec.allowDowngrade is not set`] : []),
     ...(notUpdatable > 0 ? [`${notUpdatable} cannot be updated`] : []),
   ];
+  const lost = members.filter(({ standing }) => standing === 'lost').map(({ device }) => device.name);
   const offline = members.filter(({ standing, device }) => standing === 'pending' && !device.online).length;
   const progress =
     phase === 'Complete'
       ? [desired === 0 ? 'no device is to be updated' : `all ${desired} devices run it`]
       : phase === 'Halted'
-        ? [`halted at ${failed + departed.length} of at most ${maxFailures} failures`]
+        ? [
+            `halted at ${failed + departed.length + lost.length} of at most ${maxFailures} failures`,
+            ...(lost.length > 0 ? [`not back from the trial: ${lost.join(', ')}`] : []),
+          ]
         : phase === 'Paused'
           ? ['paused by spec.rollout.paused']
           : [

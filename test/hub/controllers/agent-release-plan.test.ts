@@ -187,6 +187,24 @@ test('a device that goes offline while it updates is no failure, and gives up it
   assert.equal(own && rolloutStatus(own, NOW).failed, 0);
 });
 
+test('a device that is not back from its trial in time counts as a failure until it is heard again', () => {
+  const silent = { running: '2.0.0', online: false, lastHeard: NOW - LOST_AFTER_MS - 1 };
+  const release = rollout({ maxFailures: 2 });
+  const dark = (name: string, more: Partial<FleetDevice> = {}) =>
+    at(release, name, 'OnTrial', { ...silent, ...more });
+  const one = [dark('a'), ...fleet(1)];
+  assert.deepEqual(offered([release], one), ['pi-0 2.0.0']);
+  const two = [dark('a'), dark('b'), at(release, 'c', 'Downloading'), ...fleet(1)];
+  assert.deepEqual(offered([release], two), []);
+  assert.ok(withdrawn([release], two).includes('c'));
+  const [own] = planFleet([release], two, NOW).rollouts;
+  const status = own && rolloutStatus(own, NOW);
+  assert.deepEqual([status?.phase, status?.failed, status?.failures], ['Halted', 0, []]);
+  assert.match(status?.message ?? '', /^halted at 2 of at most 2 failures; not back from the trial: a, b/);
+  const back = [dark('a'), dark('b', { online: true }), ...fleet(1)];
+  assert.deepEqual(offered([release], back), ['pi-0 2.0.0']);
+});
+
 test('an offer without an outcome fails in the end, for good', () => {
   const release = rollout({});
   const stuck = at(release, 'stuck', 'Downloading');
