@@ -19,11 +19,12 @@ import {
   runtimeFixture,
   type SpecChange,
 } from '#test/helpers/device-runtime.js';
+import { textOfLog } from '#test/helpers/log-text.js';
 import { tempDir } from '#test/helpers/temp-dir.js';
 
 const skip = containersMissing() ?? false;
 
-/** Runs a script to its end; the log's text without its CRI columns. */
+/** Runs a script to its end; what it wrote. */
 async function output(
   fixture: RuntimeFixture,
   script: string,
@@ -31,8 +32,7 @@ async function output(
 ): Promise<string> {
   const spec = fixture.spec(['sh', '-c', script], change);
   await fixture.exited(await fixture.run(spec));
-  const log = await readFile(spec.logPath, 'utf8');
-  return log.replace(/^\S+ std(?:out|err) [FP] /gm, '');
+  return textOfLog(await readFile(spec.logPath));
 }
 
 test('the process runs as the pod’s user and groups', { skip }, async () => {
