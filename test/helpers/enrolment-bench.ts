@@ -7,15 +7,14 @@ import type { TestContext } from 'node:test';
 import { JoinTokens } from '#hub/authn/join-token.js';
 import { CertificateAuthority } from '#hub/authn/pki/certificate-authority.js';
 import { DEVICES } from '#hub/cache/resources.js';
-import { Enrolment } from '#hub/link/enrolment.js';
+import type { Enrolment } from '#hub/link/enrolment.js';
 import type { BoardPolicy, Device, DeviceSpec } from '#protocol/fleet/v1alpha1/device.js';
-import { silentLogger } from '#protocol/lib/logger.js';
-import { LinkCounters } from '#protocol/link/counters.js';
 import type { JoinRequest } from '#protocol/link/join.js';
 import { isApiError } from '#protocol/meta/status.js';
 import { FakeClient } from './fake-client.js';
 import { FakeClock } from './fake-clock.js';
 import { tempDir } from './temp-dir.js';
+import { testEnrolment } from './test-enrolment.js';
 
 const DAY = 24 * 3_600_000;
 
@@ -68,25 +67,7 @@ export class EnrolmentBench {
         await write(...args);
       };
     }
-    const enrolment = new Enrolment({
-      client,
-      ca,
-      tokens,
-      clock,
-      boardPolicy: this.#policy,
-      releaseKey: 'a public key',
-      logger: silentLogger,
-      counters: new LinkCounters(silentLogger),
-      events: { record: () => undefined },
-      renewalGraceMs: 365 * DAY,
-      mqttAddresses: () => ['hub:8883'],
-      boundTo: (serial) =>
-        client
-          .all<Device>(DEVICES)
-          .filter(({ spec }) => spec.boardSerial === serial)
-          .map(({ metadata }) => metadata.name),
-      joined: async () => undefined,
-    });
+    const enrolment = testEnrolment({ client, ca, tokens, clock, boardPolicy: this.#policy });
     this.#hub = { enrolment, ca };
   }
 

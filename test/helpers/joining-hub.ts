@@ -11,13 +11,12 @@ import { type JoinOptions, joinHub } from '#device-agent/link/join.js';
 import { JoinTokens } from '#hub/authn/join-token.js';
 import { CertificateAuthority } from '#hub/authn/pki/certificate-authority.js';
 import { DEVICES } from '#hub/cache/resources.js';
-import { Enrolment } from '#hub/link/enrolment.js';
 import type { Device } from '#protocol/fleet/v1alpha1/device.js';
 import { silentLogger } from '#protocol/lib/logger.js';
-import { LinkCounters } from '#protocol/link/counters.js';
 import { FakeClient } from './fake-client.js';
 import { FakeClock } from './fake-clock.js';
 import { tempDir } from './temp-dir.js';
+import { testEnrolment } from './test-enrolment.js';
 
 const DAY = 24 * 3_600_000;
 
@@ -61,24 +60,14 @@ export class JoiningHub {
 
   async #serve(t: TestContext, { names = ['127.0.0.1'], boardPolicy = 'SameBoard' }: JoiningHubOptions) {
     const { client, authority: ca, tokens, clock } = this;
-    const enrolment = new Enrolment({
+    const enrolment = testEnrolment({
       client,
       ca,
       tokens,
       clock,
       boardPolicy,
-      releaseKey: 'a public key',
-      logger: silentLogger,
-      counters: new LinkCounters(silentLogger),
       events: { record: (_about, _type, reason) => void this.events.push(reason) },
-      renewalGraceMs: 365 * DAY,
       mqttAddresses: () => ['127.0.0.1:1'],
-      boundTo: (serial) =>
-        client
-          .all<Device>(DEVICES)
-          .filter(({ spec }) => spec.boardSerial === serial)
-          .map(({ metadata }) => metadata.name),
-      joined: async () => undefined,
     });
     const serving = await ca.serving('hub', names);
     const server = createServer(

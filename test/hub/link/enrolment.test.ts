@@ -6,16 +6,14 @@ import { makeKeyRequest } from '#device-agent/link/key-request.js';
 import { JoinTokens } from '#hub/authn/join-token.js';
 import { CertificateAuthority } from '#hub/authn/pki/certificate-authority.js';
 import { DEVICES } from '#hub/cache/resources.js';
-import { Enrolment } from '#hub/link/enrolment.js';
 import type { BoardPolicy, Device, DeviceSpec } from '#protocol/fleet/v1alpha1/device.js';
-import { silentLogger } from '#protocol/lib/logger.js';
-import { LinkCounters } from '#protocol/link/counters.js';
 import { formatTime } from '#protocol/meta/time.js';
 import { FakeClient } from '#test/helpers/fake-client.js';
 import { FakeClock } from '#test/helpers/fake-clock.js';
 import { fakeRequest, fakeResponse } from '#test/helpers/link-fleet.js';
 import { device } from '#test/helpers/objects.js';
 import { tempDir } from '#test/helpers/temp-dir.js';
+import { testEnrolment } from '#test/helpers/test-enrolment.js';
 
 const DAY = 24 * 3_600_000;
 const PI = { serial: '10000000abcdef01', model: 'Raspberry Pi 4 Model B Rev 1.5' };
@@ -38,28 +36,17 @@ async function setUp(t: TestContext, boardPolicy: BoardPolicy = 'SameBoard') {
   const ca = await CertificateAuthority.open({ directory: await tempDir(t), clock });
   const tokens = new JoinTokens({ client, clock, namespace: 'kube-system', randomBytes });
   const told: Told[] = [];
-  const enrolment = new Enrolment({
+  const enrolment = testEnrolment({
     client,
     ca,
     tokens,
-    releaseKey: 'a public key',
     clock,
-    logger: silentLogger,
-    counters: new LinkCounters(silentLogger),
-    mqttAddresses: () => ['hub:8883'],
+    boardPolicy,
     events: {
       record: ({ metadata }, type, reason, message) => {
         told.push({ device: metadata.name, type, reason, message });
       },
     },
-    boardPolicy,
-    renewalGraceMs: 365 * DAY,
-    boundTo: (serial) =>
-      client
-        .all<Device>(DEVICES)
-        .filter(({ spec }) => spec.boardSerial === serial)
-        .map(({ metadata }) => metadata.name),
-    joined: async () => undefined,
   });
   const post = async (body: unknown, url = '/join') => {
     const response = fakeResponse();
