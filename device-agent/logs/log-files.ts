@@ -1,26 +1,75 @@
 /**
  * The files of one run's log, and where its last lines begin. Rotation keeps older parts beside the log as
- * `<log>.1`, `<log>.2` …, the higher the older. Looking for the last lines reads from the end, in blocks.
+ * `<log>.1`, `<log>.2` …, the higher the older, and may happen at any moment: files are told apart by their
+ * inode and looked for in the direction in which they are renamed, so that none is missed or read twice.
+ * Looking for the last lines reads from the end, in blocks.
  */
-import { type FileHandle, open, readdir } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { orMissing } from '../lib/errno.js';
 import { isFullLine, NEWLINE } from './cri-line.js';
 
 const BLOCK_BYTES = 64 * 1024;
+/** Names that are looked at: more parts than rotation keeps. */
+const MAX_FILES = 32;
 
-/** Existing files of a log, oldest first. */
-export async function logFiles(path: string): Promise<readonly string[]> {
-  const name = basename(path);
-  const found: Array<readonly [number, string]> = [];
-  for (const file of (await orMissing(readdir(dirname(path)))) ?? []) {
-    if (file === name) found.push([0, file]);
-    else if (file.startsWith(`${name}.`)) {
-      const part = Number(file.slice(name.length + 1));
-      if (Number.isInteger(part) && part > 0) found.push([part, file]);
-    }
+/** One open file of a log. */
+export interface LogFile extends AsyncDisposable {
+  readonly handle: FileHandle;
+  readonly inode: number;
+}
+
+/** Opens the existing files of a log, oldest first. Whoever asks closes them. */
+export async function openLogFiles(path: string): Promise<readonly LogFile[]> {
+  const files: LogFile[] = [];
+  // From the newest to the oldest: a file that is renamed meanwhile is met again, never passed by.
+  for (let part = 0; part < MAX_FILES; part += 1) {
+    const file = await openLogFile(partPath(path, part));
+    if (file === undefined) continue;
+    if (files.some(({ inode }) => inode === file.inode)) await file[Symbol.asyncDispose]();
+    else files.unshift(file);
   }
-  return found.sort((a, b) => b[0] - a[0]).map(([, file]) => join(dirname(path), file));
+  return files;
+}
+
+/**
+ * Opens the file that the log goes on in after `inode`; undefined while that is the newest. Of a file that is
+ * no longer kept, the oldest that is goes on.
+ */
+export async function openNewer(path: string, inode: number): Promise<LogFile | undefined> {
+  for (;;) {
+    const found = await findNewer(path, inode);
+    if (found === undefined) return undefined;
+    const file = await openLogFile(found.path);
+    if (file?.inode === found.inode) return file;
+    // Renamed between looking and opening.
+    await file?.[Symbol.asyncDispose]();
+  }
+}
+
+async function findNewer(path: string, inode: number): Promise<{ path: string; inode: number } | undefined> {
+  let newer: { path: string; inode: number } | undefined;
+  for (let part = 0; part < MAX_FILES; part += 1) {
+    const info = await orMissing(stat(partPath(path, part)));
+    if (info?.ino === inode) return newer;
+    if (info !== undefined) newer = { path: partPath(path, part), inode: info.ino };
+  }
+  return newer;
+}
+
+async function openLogFile(path: string): Promise<LogFile | undefined> {
+  const handle = await orMissing(open(path, 'r'));
+  if (handle === undefined) return undefined;
+  try {
+    const { ino } = await handle.stat();
+    return { handle, inode: ino, [Symbol.asyncDispose]: () => handle.close() };
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+function partPath(path: string, part: number): string {
+  return part === 0 ? path : `${path}.${part}`;
 }
 
 export interface LogPosition {
@@ -30,21 +79,14 @@ export interface LogPosition {
 }
 
 /** Where the last `lines` lines of the program begin; the very start when there are not that many. */
-export async function tailPosition(files: readonly string[], lines: number): Promise<LogPosition> {
+export async function tailPosition(files: readonly LogFile[], lines: number): Promise<LogPosition> {
   let wanted = lines;
-  for (let index = files.length - 1; index >= 0; index--) {
-    const path = files[index];
-    const file = path === undefined ? undefined : await orMissing(open(path, 'r'));
-    if (file === undefined) continue;
-    try {
-      const { size } = await file.stat();
-      if (wanted === 0) return { file: index, offset: size };
-      const found = await tailOffset(file, size, wanted);
-      if (found.offset > 0 || found.missing === 0) return { file: index, offset: found.offset };
-      wanted = found.missing;
-    } finally {
-      await file.close();
-    }
+  for (const [index, { handle }] of [...files.entries()].reverse()) {
+    const { size } = await handle.stat();
+    if (wanted === 0) return { file: index, offset: size };
+    const found = await tailOffset(handle, size, wanted);
+    if (found.offset > 0 || found.missing === 0) return { file: index, offset: found.offset };
+    wanted = found.missing;
   }
   return { file: 0, offset: 0 };
 }

@@ -4,12 +4,10 @@
  * block ahead at most; whoever reads slowly slows this down and nothing else.
  */
 import { type FSWatcher, watch } from 'node:fs';
-import { type FileHandle, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Clock, Timer } from '#protocol/lib/clock.js';
-import { orMissing } from '../lib/errno.js';
 import { type LogPiece, NEWLINE, parseCriLine } from './cri-line.js';
-import { logFiles, tailPosition } from './log-files.js';
+import { type LogFile, openLogFiles, openNewer, tailPosition } from './log-files.js';
 
 const BLOCK_BYTES = 64 * 1024;
 /** A line longer than this without a newline is not a log line. */
@@ -60,121 +58,98 @@ export async function* readLog(options: LogOptions): AsyncGenerator<LogChunk, vo
 }
 
 async function* pieces(options: LogOptions): AsyncGenerator<LogPiece, void, undefined> {
-  const files = await logFiles(options.path);
-  const start =
-    options.tailLines === undefined ? { file: 0, offset: 0 } : await tailPosition(files, options.tailLines);
-  const older = files.slice(start.file).filter((file) => file !== options.path);
-  for (const [index, file] of older.entries())
-    yield* readOnce(file, index === 0 ? start.offset : 0, options.signal);
-  const offset = older.length > 0 ? 0 : start.offset;
-  if (!options.follow) {
-    yield* readOnce(options.path, offset, options.signal);
-    return;
-  }
-  let path = options.path;
-  let from = offset;
+  let { path } = options;
+  let { tailLines } = options;
   for (;;) {
-    const end = yield* followFile(path, from, options);
+    const end = yield* runPieces(path, tailLines, options);
     if (end === 'end') return;
     path = end.path;
-    from = 0;
+    tailLines = undefined;
   }
 }
 
-async function* readOnce(
+/** The log of one run, from file to file as rotation has cut it and goes on cutting it. */
+async function* runPieces(
   path: string,
-  offset: number,
-  signal: AbortSignal,
-): AsyncGenerator<LogPiece, void, undefined> {
-  const file = await orMissing(open(path, 'r'));
-  if (file === undefined) return;
-  const reader = new LineReader(file, offset);
-  try {
-    for (;;) {
-      const lines = await reader.read();
-      if (lines === undefined || signal.aborted) return;
-      for (const line of lines) {
-        const piece = parseCriLine(line);
-        if (piece !== undefined) yield piece;
-      }
-    }
-  } finally {
-    await file.close();
-  }
-}
-
-async function* followFile(
-  path: string,
-  offset: number,
+  tailLines: number | undefined,
   options: LogOptions,
 ): AsyncGenerator<LogPiece, 'end' | { readonly path: string }, undefined> {
   const { signal } = options;
-  using changes = new Changes(path, options.clock);
-  let file: FileHandle | undefined;
-  let reader: LineReader | undefined;
-  let rotated = false;
-  let announced: 'end' | { readonly path: string } | undefined;
+  using changes = options.follow ? new Changes(path, options.clock) : undefined;
+  let { reader, newest } = await openLog(path, tailLines);
+  let newer: LogFile | undefined;
+  let announced: 'end' | { readonly path: string } | undefined = options.follow ? undefined : 'end';
   try {
     for (;;) {
       if (signal.aborted) return 'end';
-      if (file === undefined) {
-        file = await orMissing(open(path, 'r'));
-        if (file !== undefined) reader = new LineReader(file, reader === undefined ? offset : 0);
-      }
       const lines = await reader?.read();
       for (const line of lines ?? []) {
         const piece = parseCriLine(line);
         if (piece !== undefined) yield piece;
       }
       if (lines !== undefined) continue;
-      // What was written before a rotation was noticed is read from the old file before the new one is opened.
-      if (rotated) {
-        await file?.close();
-        file = undefined;
-        rotated = false;
+      if (reader === undefined) {
+        ({ reader, newest } = await openLog(path, undefined));
+        if (reader !== undefined) continue;
+      } else if (newer !== undefined) {
+        await reader.file[Symbol.asyncDispose]();
+        reader = new LineReader(newer, 0);
+        newer = undefined;
         continue;
+      } else if (options.follow || reader.file.inode !== newest) {
+        // There is a newer file only when nothing is written to this one any more: it is read to its end first.
+        newer = await openNewer(path, reader.file.inode);
+        if (newer !== undefined) continue;
       }
-      // Also after an end was announced: the last lines may be in a file that took this one's place meanwhile.
-      if (file !== undefined && (await wasReplaced(file, path))) {
-        rotated = true;
-        continue;
-      }
+      // Only now: what was written before the end was announced has been read, in whatever file it is.
       if (announced !== undefined) return announced;
       const next = (await options.next?.()) ?? 'wait';
-      if (next !== 'wait') {
-        announced = next;
-        continue;
-      }
-      await changes.wait(signal);
+      if (next === 'wait') await changes?.wait(signal);
+      else announced = next;
     }
   } finally {
-    await file?.close();
+    await reader?.file[Symbol.asyncDispose]();
+    await newer?.[Symbol.asyncDispose]();
   }
 }
 
-/** Whether the path now names another file: the open one was rotated away. */
-async function wasReplaced(file: FileHandle, path: string): Promise<boolean> {
-  const [opened, named] = await Promise.all([file.stat(), orMissing(stat(path))]);
-  return named !== undefined && named.ino !== opened.ino;
+interface OpenedLog {
+  /** At the oldest line that is asked for; undefined as long as there is no log. */
+  readonly reader: LineReader | undefined;
+  /** Inode of the newest file: who does not follow stops at its end, however fast the log is written. */
+  readonly newest: number | undefined;
+}
+
+async function openLog(path: string, tailLines: number | undefined): Promise<OpenedLog> {
+  const files = await openLogFiles(path);
+  let first: LogFile | undefined;
+  try {
+    const start = tailLines === undefined ? { file: 0, offset: 0 } : await tailPosition(files, tailLines);
+    first = files[start.file];
+    const reader = first === undefined ? undefined : new LineReader(first, start.offset);
+    return { reader, newest: files.at(-1)?.inode };
+  } finally {
+    for (const file of files) if (file !== first) await file[Symbol.asyncDispose]();
+  }
 }
 
 /** Complete lines of an open file from an offset on; a line that is still being written waits. */
 class LineReader {
-  readonly #file: FileHandle;
+  readonly file: LogFile;
   readonly #block = Buffer.alloc(BLOCK_BYTES);
   #offset: number;
   #rest: Buffer = Buffer.alloc(0);
 
-  constructor(file: FileHandle, offset: number) {
-    this.#file = file;
+  constructor(file: LogFile, offset: number) {
+    this.file = file;
     this.#offset = offset;
   }
 
   /** The lines of the next block, perhaps none; undefined at the end of the file. */
   async read(): Promise<readonly Buffer[] | undefined> {
-    const { bytesRead } = await this.#file.read(this.#block, 0, BLOCK_BYTES, this.#offset);
+    const { bytesRead } = await this.file.handle.read(this.#block, 0, BLOCK_BYTES, this.#offset);
     if (bytesRead === 0) {
-      const { size } = await this.#file.stat();
+      const { size } = await this.file.handle.stat();
       if (size >= this.#offset) return undefined;
       // Cut off in place: what follows is new.
       this.#offset = 0;

@@ -15,10 +15,15 @@ export interface LogLimits {
 /** conmon's control message: 2 means reopen the logs; both numbers after it are unused. */
 const REOPEN = '2 0 0\n';
 
-/** Rotates when the log is larger than allowed. True when it did. */
+/**
+ * Rotates when the log is larger than allowed, or goes on with a rotation that was cut off before conmon was told.
+ * True when conmon was told.
+ */
 export async function rotateLog(logPath: string, bundle: string, limits: LogLimits): Promise<boolean> {
   const info = await orMissing(stat(logPath));
-  if (info === undefined || info.size <= limits.maxBytes) return false;
+  // conmon has had the log open from its start: where it is not there, conmon still writes to the renamed one.
+  if (info === undefined) return reopen(bundle);
+  if (info.size <= limits.maxBytes) return false;
   for (let index = limits.maxFiles - 1; index >= 1; index -= 1) {
     const from = index === 1 ? logPath : `${logPath}.${index - 1}`;
     await orMissing(rename(from, `${logPath}.${index}`));

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
-import { appendFile, rename, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { appendFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { systemClock } from '#device-agent/lib/system-clock.js';
 import { parseCriLine } from '#device-agent/logs/cri-line.js';
-import { logFiles } from '#device-agent/logs/log-files.js';
 import { type LogOptions, readLog } from '#device-agent/logs/read-log.js';
 import { tailText } from '#device-agent/logs/tail-text.js';
 import { FakeClock } from '#test/helpers/fake-clock.js';
@@ -85,10 +84,6 @@ test('the tail reaches into rotated files', async (t) => {
   const path = await logFile(t, line(5, 'e') + line(6, 'f'));
   await writeFile(`${path}.1`, line(3, 'c') + line(4, 'd'));
   await writeFile(`${path}.2`, line(1, 'a') + line(2, 'b'));
-  assert.deepEqual(
-    (await logFiles(path)).map((one) => basename(one)),
-    ['0.log.2', '0.log.1', '0.log'],
-  );
   assert.equal(await read(path), 'a\nb\nc\nd\ne\nf\n');
   assert.equal(await read(path, { tailLines: 3 }), 'd\ne\nf\n');
   assert.equal(await read(path, { tailLines: 2 }), 'e\nf\n');
@@ -124,7 +119,7 @@ test('following goes on through rotation and into the next run, and ends when al
       const look = () => (received.join('').includes(text) ? resolve() : setImmediate(look));
       look();
     });
-  let phase: 'run 0' | 'between' | 'run 1' | 'over' = 'run 0';
+  let phase: 'run 0' | 'run 0 ends' | 'run 1' | 'run 1 ends' = 'run 0';
   const abort = new AbortController();
   const reading = (async () => {
     for await (const { data } of readLog({
@@ -133,12 +128,17 @@ test('following goes on through rotation and into the next run, and ends when al
       timestamps: false,
       clock: systemClock,
       signal: abort.signal,
+      // What is written after the last look and before the end is told belongs to the log.
       next: async () => {
-        if (phase === 'between') {
+        if (phase === 'run 0 ends') {
+          await appendFile(path, line(5, 'last words'));
           phase = 'run 1';
           return { path: nextRun };
         }
-        return phase === 'over' ? 'end' : 'wait';
+        if (phase !== 'run 1 ends') return 'wait';
+        await rename(nextRun, `${nextRun}.1`);
+        await writeFile(nextRun, line(8, 'end'));
+        return 'end';
       },
     }))
       received.push(data.toString());
@@ -150,14 +150,79 @@ test('following goes on through rotation and into the next run, and ends when al
   await appendFile(`${path}.1`, line(3, 'late in the old file'));
   await writeFile(path, line(4, 'rotated'));
   await arrived('rotated');
-  await writeFile(nextRun, line(5, 'second run'));
-  phase = 'between';
-  await appendFile(path, line(5, 'last words'));
+  phase = 'run 0 ends';
+  await writeFile(nextRun, line(6, 'second run'));
   await arrived('second run');
-  phase = 'over';
-  await appendFile(nextRun, line(6, 'end'));
+  phase = 'run 1 ends';
+  await appendFile(nextRun, line(7, 'more'));
   await reading;
-  assert.equal(received.join(''), 'one\ntwo\nlate in the old file\nrotated\nlast words\nsecond run\nend\n');
+  assert.equal(
+    received.join(''),
+    'one\ntwo\nlate in the old file\nrotated\nlast words\nsecond run\nmore\nend\n',
+  );
+});
+
+/** What rotation does when conmon has written `text` to the log. */
+async function writeAndRotate(path: string, text: string): Promise<void> {
+  await appendFile(path, text);
+  for (let part = 8; part > 1; part--)
+    await rename(`${path}.${part - 1}`, `${path}.${part}`).catch(() => undefined);
+  await rename(path, `${path}.1`);
+  await writeFile(path, '');
+}
+
+test('rotation at any moment, once or more often, neither loses nor repeats a line', async (t) => {
+  const all = Array.from({ length: 6 }, (_, second) => line(second, `line ${second}`));
+  const whole = all.map((_, second) => `line ${second}\n`).join('');
+  for (const follow of [true, false])
+    for (let moment = 0; moment < 4; moment++)
+      for (const rotations of [1, 2, 3]) {
+        const path = await logFile(t, '');
+        for (const text of all.slice(0, 3)) await writeAndRotate(path, text);
+        await appendFile(path, all.slice(3, 6 - rotations + 1).join(''));
+        const late = [...all.slice(6 - rotations + 1), ''];
+        let received = '';
+        let seen = 0;
+        for await (const { data } of readLog({
+          path,
+          follow,
+          timestamps: false,
+          clock: systemClock,
+          signal: new AbortController().signal,
+          next: async () => 'end',
+        })) {
+          received += data.toString();
+          if (seen++ === moment) for (const text of late) await writeAndRotate(path, text);
+        }
+        const told = `follow ${follow}, ${rotations} rotations after line ${moment}`;
+        if (follow) assert.equal(received, whole, told);
+        // Who does not follow has what there was at the start, and perhaps more of the file that was newest then.
+        else
+          assert.ok(
+            whole.startsWith(received) && received.split('\n').length > 7 - rotations,
+            `${told}: ${received}`,
+          );
+      }
+});
+
+test('a file that rotation has dropped is read to its end, and the oldest that is kept comes next', async (t) => {
+  const path = await logFile(t, line(1, 'dropped') + line(2, 'open'));
+  let received = '';
+  for await (const { data } of readLog({
+    path,
+    follow: true,
+    timestamps: false,
+    clock: systemClock,
+    signal: new AbortController().signal,
+    next: async () => 'end',
+  })) {
+    received += data.toString();
+    if (received !== 'dropped\n') continue;
+    await rm(path);
+    await writeFile(`${path}.2`, line(4, 'kept'));
+    await writeFile(path, line(5, 'new'));
+  }
+  assert.equal(received, 'dropped\nopen\nkept\nnew\n');
 });
 
 test('following ends at once when it is aborted', async (t) => {

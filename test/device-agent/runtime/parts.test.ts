@@ -1,6 +1,8 @@
 /** Small parts: signals, preflight, logs, limits. */
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { constants } from 'node:fs';
+import { mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
@@ -54,6 +56,14 @@ test('a log moves up through its numbers and the oldest goes', async () => {
     assert.equal(await readFile(`${log}.2`, 'utf8'), 'second');
     await writeFile(log, 'x');
     assert.equal(await rotateLog(log, root, { maxBytes: 2, maxFiles: 3 }), false);
+    // Cut off after the renames: conmon, here a plain pipe, is told by the next look.
+    await rm(log);
+    execFileSync('mkfifo', [join(root, 'ctl')]);
+    const conmon = await open(join(root, 'ctl'), constants.O_RDONLY | constants.O_NONBLOCK);
+    assert.equal(await rotateLog(log, root, { maxBytes: 2, maxFiles: 3 }), true);
+    assert.equal((await conmon.read(Buffer.alloc(16))).bytesRead, 6);
+    await conmon.close();
+    await rm(join(root, 'ctl'));
     await removeLogs(log, 3);
     assert.deepEqual(await readdir(root), []);
   } finally {
