@@ -1,9 +1,11 @@
 /**
  * The files of one run's log, and where its last lines begin. Rotation keeps older parts beside the log as
  * `<log>.1`, `<log>.2` …, the higher the older, and may happen at any moment: files are told apart by their
- * inode and looked for in the direction in which they are renamed, so that none is missed or read twice.
+ * inode and looked for in the direction in which they are renamed, so that none is missed or read twice. The
+ * newest may also go without having been renamed, when conmon starts it anew at its own limit.
  * Looking for the last lines reads from the end, in blocks.
  */
+import type { BigIntStats } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { orMissing } from '../lib/errno.js';
 import { isFullLine, NEWLINE } from './cri-line.js';
@@ -15,43 +17,70 @@ const MAX_FILES = 32;
 /** One open file of a log. */
 export interface LogFile extends AsyncDisposable {
   readonly handle: FileHandle;
-  readonly inode: number;
+  readonly inode: bigint;
+  /** Tells this file from any other of the log, also from a later one with its inode. */
+  readonly identity: string;
 }
 
 /** Opens the existing files of a log, oldest first. Whoever asks closes them. */
 export async function openLogFiles(path: string): Promise<readonly LogFile[]> {
   const files: LogFile[] = [];
-  // From the newest to the oldest: a file that is renamed meanwhile is met again, never passed by.
-  for (let part = 0; part < MAX_FILES; part += 1) {
-    const file = await openLogFile(partPath(path, part));
-    if (file === undefined) continue;
-    if (files.some(({ inode }) => inode === file.inode)) await file[Symbol.asyncDispose]();
-    else files.unshift(file);
+  try {
+    // From the newest to the oldest: a file that is renamed meanwhile is met again, never passed by.
+    for (let part = 0; part < MAX_FILES; part += 1) {
+      const file = await openLogFile(partPath(path, part));
+      if (file === undefined) continue;
+      if (files.some(({ inode }) => inode === file.inode)) await file[Symbol.asyncDispose]();
+      else files.unshift(file);
+    }
+  } catch (error) {
+    await closeAll(files);
+    throw error;
   }
   return files;
 }
 
+export async function closeAll(files: Iterable<LogFile>): Promise<void> {
+  for (const file of files) await file[Symbol.asyncDispose]();
+}
+
 /**
- * Opens the file that the log goes on in after `inode`; undefined while that is the newest. Of a file that is
- * no longer kept, the oldest that is goes on.
+ * Opens the file that the log goes on in after the open file `than`; undefined while that is the newest. Of a
+ * file that is no longer kept, the oldest that is kept goes on and is not in `older`, the identities of what came
+ * before it.
  */
-export async function openNewer(path: string, inode: number): Promise<LogFile | undefined> {
+export async function openNewer(
+  path: string,
+  than: LogFile,
+  older: ReadonlySet<string>,
+): Promise<LogFile | undefined> {
   for (;;) {
-    const found = await findNewer(path, inode);
+    const found = await findNewer(path, than, older);
     if (found === undefined) return undefined;
     const file = await openLogFile(found.path);
-    if (file?.inode === found.inode) return file;
+    if (file?.identity === found.identity) return file;
     // Renamed between looking and opening.
     await file?.[Symbol.asyncDispose]();
   }
 }
 
-async function findNewer(path: string, inode: number): Promise<{ path: string; inode: number } | undefined> {
-  let newer: { path: string; inode: number } | undefined;
+interface FoundFile {
+  readonly path: string;
+  readonly identity: string;
+}
+
+async function findNewer(
+  path: string,
+  than: LogFile,
+  older: ReadonlySet<string>,
+): Promise<FoundFile | undefined> {
+  let newer: FoundFile | undefined;
   for (let part = 0; part < MAX_FILES; part += 1) {
-    const info = await orMissing(stat(partPath(path, part)));
-    if (info?.ino === inode) return newer;
-    if (info !== undefined) newer = { path: partPath(path, part), inode: info.ino };
+    const info = await orMissing(stat(partPath(path, part), { bigint: true }));
+    if (info === undefined) continue;
+    const identity = identityOf(info);
+    if (info.ino === than.inode || older.has(identity)) return newer;
+    newer = { path: partPath(path, part), identity };
   }
   return newer;
 }
@@ -60,12 +89,22 @@ async function openLogFile(path: string): Promise<LogFile | undefined> {
   const handle = await orMissing(open(path, 'r'));
   if (handle === undefined) return undefined;
   try {
-    const { ino } = await handle.stat();
-    return { handle, inode: ino, [Symbol.asyncDispose]: () => handle.close() };
+    const info = await handle.stat({ bigint: true });
+    return {
+      handle,
+      inode: info.ino,
+      identity: identityOf(info),
+      [Symbol.asyncDispose]: () => handle.close(),
+    };
   } catch (error) {
     await handle.close();
     throw error;
   }
+}
+
+/** The time of birth is 0 on file systems that have none. */
+function identityOf({ ino, birthtimeNs }: Pick<BigIntStats, 'ino' | 'birthtimeNs'>): string {
+  return `${ino}-${birthtimeNs}`;
 }
 
 function partPath(path: string, part: number): string {

@@ -7,7 +7,7 @@ import { type FSWatcher, watch } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Clock, Timer } from '#protocol/lib/clock.js';
 import { type LogPiece, NEWLINE, parseCriLine } from './cri-line.js';
-import { type LogFile, openLogFiles, openNewer, tailPosition } from './log-files.js';
+import { closeAll, type LogFile, openLogFiles, openNewer, tailPosition } from './log-files.js';
 
 const BLOCK_BYTES = 64 * 1024;
 /** A line longer than this without a newline is not a log line. */
@@ -68,18 +68,21 @@ async function* pieces(options: LogOptions): AsyncGenerator<LogPiece, void, unde
   }
 }
 
-/** The log of one run, from file to file as rotation has cut it and goes on cutting it. */
+/** The log of one run, from file to file as rotation has cut it and, when following, goes on cutting it. */
 async function* runPieces(
   path: string,
   tailLines: number | undefined,
   options: LogOptions,
 ): AsyncGenerator<LogPiece, 'end' | { readonly path: string }, undefined> {
-  const { signal } = options;
-  using changes = options.follow ? new Changes(path, options.clock) : undefined;
-  let { reader, newest } = await openLog(path, tailLines);
-  let newer: LogFile | undefined;
-  let announced: 'end' | { readonly path: string } | undefined = options.follow ? undefined : 'end';
+  const { follow, signal } = options;
+  using changes = follow ? new Changes(path, options.clock) : undefined;
+  /** What is to be read after the file that is being read, oldest first. */
+  let waiting: LogFile[] = [];
+  let reader: LineReader | undefined;
+  const older = new Set<string>();
+  let announced: 'end' | { readonly path: string } | undefined = follow ? undefined : 'end';
   try {
+    ({ reader, waiting } = await openLog(path, tailLines, older));
     for (;;) {
       if (signal.aborted) return 'end';
       const lines = await reader?.read();
@@ -88,18 +91,23 @@ async function* runPieces(
         if (piece !== undefined) yield piece;
       }
       if (lines !== undefined) continue;
-      if (reader === undefined) {
-        ({ reader, newest } = await openLog(path, undefined));
-        if (reader !== undefined) continue;
-      } else if (newer !== undefined) {
-        await reader.file[Symbol.asyncDispose]();
-        reader = new LineReader(newer, 0);
-        newer = undefined;
+      const after = waiting.shift();
+      if (after !== undefined) {
+        if (reader !== undefined) older.add(reader.file.identity);
+        await reader?.file[Symbol.asyncDispose]();
+        reader = new LineReader(after, 0);
         continue;
-      } else if (options.follow || reader.file.inode !== newest) {
-        // There is a newer file only when nothing is written to this one any more: it is read to its end first.
-        newer = await openNewer(path, reader.file.inode);
-        if (newer !== undefined) continue;
+      }
+      if (follow && reader === undefined) {
+        ({ reader, waiting } = await openLog(path, undefined, older));
+        if (reader !== undefined) continue;
+      } else if (follow && reader !== undefined) {
+        // A newer file is there only when nothing is written to this one any more: it is read to its end first.
+        const newer = await openNewer(path, reader.file, older);
+        if (newer !== undefined) {
+          waiting.push(newer);
+          continue;
+        }
       }
       // Only now: what was written before the end was announced has been read, in whatever file it is.
       if (announced !== undefined) return announced;
@@ -109,27 +117,30 @@ async function* runPieces(
     }
   } finally {
     await reader?.file[Symbol.asyncDispose]();
-    await newer?.[Symbol.asyncDispose]();
+    await closeAll(waiting);
   }
 }
 
 interface OpenedLog {
   /** At the oldest line that is asked for; undefined as long as there is no log. */
   readonly reader: LineReader | undefined;
-  /** Inode of the newest file: who does not follow stops at its end, however fast the log is written. */
-  readonly newest: number | undefined;
+  /** The files after it, oldest first: without following they are what is read, however fast the log is written. */
+  readonly waiting: LogFile[];
 }
 
-async function openLog(path: string, tailLines: number | undefined): Promise<OpenedLog> {
+/** Adds the identities of the files that are left out to `older`. */
+async function openLog(path: string, tailLines: number | undefined, older: Set<string>): Promise<OpenedLog> {
   const files = await openLogFiles(path);
-  let first: LogFile | undefined;
   try {
     const start = tailLines === undefined ? { file: 0, offset: 0 } : await tailPosition(files, tailLines);
-    first = files[start.file];
-    const reader = first === undefined ? undefined : new LineReader(first, start.offset);
-    return { reader, newest: files.at(-1)?.inode };
-  } finally {
-    for (const file of files) if (file !== first) await file[Symbol.asyncDispose]();
+    const leftOut = files.slice(0, start.file);
+    for (const { identity } of leftOut) older.add(identity);
+    await closeAll(leftOut);
+    const [first, ...waiting] = files.slice(start.file);
+    return { reader: first && new LineReader(first, start.offset), waiting };
+  } catch (error) {
+    await closeAll(files);
+    throw error;
   }
 }
 

@@ -7,7 +7,7 @@ import { type FSWatcher, watch } from 'node:fs';
 import type { Clock, Timer } from '#protocol/lib/clock.js';
 import type { Logger } from '#protocol/lib/logger.js';
 import { type Cgroups, podCgroup } from '../cgroups/cgroups.js';
-import { type LogLimits, rotateLog } from './log-rotation.js';
+import { type LogLimits, LogRotation } from './log-rotation.js';
 import type { OciRuntime } from './oci-runtime.js';
 import { hasArgument, isInCgroup, processStart } from './process-table.js';
 import type { ContainerRecord, RunFiles } from './run-files.js';
@@ -27,7 +27,7 @@ export interface ObserverOptions {
 }
 
 export class ContainerObserver implements Disposable {
-  readonly logLimits: LogLimits;
+  readonly #rotation: LogRotation;
   readonly #options: ObserverOptions;
   readonly #subscribers = new Set<(id: string) => void>();
   /** States that cannot change any more. */
@@ -46,7 +46,7 @@ export class ContainerObserver implements Disposable {
 
   constructor(options: ObserverOptions) {
     this.#options = options;
-    this.logLimits = options.logLimits;
+    this.#rotation = new LogRotation(options.logLimits);
   }
 
   /** Begins to watch. The directory of exit files exists. */
@@ -88,6 +88,11 @@ export class ContainerObserver implements Disposable {
     this.#records.delete(id);
     this.#alive.delete(id);
     this.#startedAt.delete(id);
+    this.#rotation.forget(id);
+  }
+
+  get logLimits(): LogLimits {
+    return this.#rotation.limits;
   }
 
   async list(): Promise<readonly ContainerState[]> {
@@ -246,12 +251,21 @@ export class ContainerObserver implements Disposable {
     try {
       for (const record of await this.#list()) {
         await this.#inspect(record.id);
-        if (this.#exited.has(record.id)) continue;
-        const bundle = this.#options.files.bundle(record.id);
-        await rotateLog(record.logPath, bundle, this.logLimits);
+        if (!this.#exited.has(record.id)) await this.#rotate(record);
       }
     } catch (error) {
       this.#options.logger.warn({ err: error }, 'the rescan of containers failed; the next one tries again');
+    }
+  }
+
+  async #rotate({ id, logPath }: ContainerRecord): Promise<void> {
+    try {
+      await this.#rotation.look(id, logPath, this.#options.files.bundle(id));
+    } catch (error) {
+      this.#options.logger.warn(
+        { err: error, container: id },
+        'cannot rotate a log; the next look tries again',
+      );
     }
   }
 

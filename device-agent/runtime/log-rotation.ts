@@ -4,7 +4,7 @@
  */
 import { constants } from 'node:fs';
 import { open, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { hasErrno, orMissing } from '../lib/errno.js';
 
 export interface LogLimits {
@@ -15,21 +15,53 @@ export interface LogLimits {
 /** conmon's control message: 2 means reopen the logs; both numbers after it are unused. */
 const REOPEN = '2 0 0\n';
 
-/**
- * Rotates when the log is larger than allowed, or goes on with a rotation that was cut off before conmon was told.
- * True when conmon was told.
- */
-export async function rotateLog(logPath: string, bundle: string, limits: LogLimits): Promise<boolean> {
-  const info = await orMissing(stat(logPath));
-  // conmon has had the log open from its start: where it is not there, conmon still writes to the renamed one.
-  if (info === undefined) return reopen(bundle);
-  if (info.size <= limits.maxBytes) return false;
-  for (let index = limits.maxFiles - 1; index >= 1; index -= 1) {
-    const from = index === 1 ? logPath : `${logPath}.${index - 1}`;
-    await orMissing(rename(from, `${logPath}.${index}`));
+export class LogRotation {
+  readonly limits: LogLimits;
+  /** Containers whose conmon has its log in place, or was told to: told again, it would throw away what it wrote since. */
+  readonly #inPlace = new Set<string>();
+
+  constructor(limits: LogLimits) {
+    this.limits = limits;
   }
-  if (limits.maxFiles <= 1) await rm(logPath, { force: true });
-  return reopen(bundle);
+
+  /**
+   * Rotates when the log is larger than allowed, or goes on with a rotation that was cut off before conmon was
+   * told. True when conmon was told.
+   */
+  async look(id: string, logPath: string, bundle: string): Promise<boolean> {
+    const info = await orMissing(stat(logPath));
+    if (info === undefined) {
+      if (this.#inPlace.has(id) || !(await this.#wasRenamed(logPath))) return false;
+    } else {
+      this.#inPlace.add(id);
+      if (info.size <= this.limits.maxBytes) return false;
+      this.#inPlace.delete(id);
+      await this.#moveUp(logPath);
+    }
+    const told = await reopen(bundle);
+    this.#inPlace.add(id);
+    return told;
+  }
+
+  /** The container is gone; its name may be used again. */
+  forget(id: string): void {
+    this.#inPlace.delete(id);
+  }
+
+  async #moveUp(logPath: string): Promise<void> {
+    const { maxFiles } = this.limits;
+    for (let index = maxFiles - 1; index >= 1; index -= 1) {
+      const from = index === 1 ? logPath : `${logPath}.${index - 1}`;
+      await orMissing(rename(from, `${logPath}.${index}`));
+    }
+    if (maxFiles <= 1) await rm(logPath, { force: true });
+  }
+
+  /** Whether a missing log is one that was rotated: conmon ends when it cannot open a log anew. */
+  async #wasRenamed(logPath: string): Promise<boolean> {
+    const witness = this.limits.maxFiles > 1 ? `${logPath}.1` : dirname(logPath);
+    return (await orMissing(stat(witness))) !== undefined;
+  }
 }
 
 async function reopen(bundle: string): Promise<boolean> {

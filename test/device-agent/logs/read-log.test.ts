@@ -136,6 +136,7 @@ test('following goes on through rotation and into the next run, and ends when al
           return { path: nextRun };
         }
         if (phase !== 'run 1 ends') return 'wait';
+        await appendFile(nextRun, line(7, 'more'));
         await rename(nextRun, `${nextRun}.1`);
         await writeFile(nextRun, line(8, 'end'));
         return 'end';
@@ -154,7 +155,7 @@ test('following goes on through rotation and into the next run, and ends when al
   await writeFile(nextRun, line(6, 'second run'));
   await arrived('second run');
   phase = 'run 1 ends';
-  await appendFile(nextRun, line(7, 'more'));
+  await writeFile(join(path, '../wakes the reader'), '');
   await reading;
   assert.equal(
     received.join(''),
@@ -223,6 +224,52 @@ test('a file that rotation has dropped is read to its end, and the oldest that i
     await writeFile(path, line(5, 'new'));
   }
   assert.equal(received, 'dropped\nopen\nkept\nnew\n');
+});
+
+test('when the newest file is started anew nothing older is given again', async (t) => {
+  const path = await logFile(t, line(3, 'current'));
+  await writeFile(`${path}.1`, line(2, 'old'));
+  await writeFile(`${path}.2`, line(1, 'older'));
+  for (const [tailLines, whole] of [
+    [undefined, 'older\nold\ncurrent\nanew\n'],
+    [1, 'current\nanew\n'],
+  ] as const) {
+    await writeFile(path, line(3, 'current'));
+    let received = '';
+    for await (const { data } of readLog({
+      path,
+      follow: true,
+      timestamps: false,
+      clock: systemClock,
+      signal: new AbortController().signal,
+      ...(tailLines !== undefined && { tailLines }),
+      next: async () => 'end',
+    })) {
+      received += data.toString();
+      if (!received.endsWith('current\n')) continue;
+      await writeFile(`${path}.tmp`, line(4, 'anew'));
+      await rename(`${path}.tmp`, path);
+    }
+    assert.equal(received, whole);
+  }
+});
+
+test('who does not follow has what there was and ends, also when all of it is rotated away', async (t) => {
+  const path = await logFile(t, line(3, 'b'));
+  await writeFile(`${path}.1`, line(1, 'a1') + line(2, 'a2'));
+  let received = '';
+  for await (const { data } of readLog({
+    path,
+    follow: false,
+    timestamps: false,
+    clock: systemClock,
+    signal: new AbortController().signal,
+  })) {
+    received += data.toString();
+    await rename(path, `${path}.1`);
+    await writeFile(path, line(9, 'later'));
+  }
+  assert.equal(received, 'a1\na2\nb\n');
 });
 
 test('following ends at once when it is aborted', async (t) => {

@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { constants } from 'node:fs';
-import { mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { open, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
 import { cpuMax, cpuQuota, cpuShares, cpuWeight } from '#device-agent/cgroups/limits.js';
-import { removeLogs, rotateLog } from '#device-agent/runtime/log-rotation.js';
+import { LogRotation, removeLogs } from '#device-agent/runtime/log-rotation.js';
 import { preflight } from '#device-agent/runtime/preflight.js';
 import { signalNumber } from '#device-agent/runtime/signals.js';
+import { tempDir } from '#test/helpers/temp-dir.js';
 
 test('signals are known by name and number', () => {
   assert.deepEqual(
@@ -43,30 +43,42 @@ test('preflight names the packages that are missing in one command', async () =>
   assert.ok(none.some((finding) => /no control groups/.test(finding.message)));
 });
 
-test('a log moves up through its numbers and the oldest goes', async () => {
-  const root = await mkdtemp(join(tmpdir(), 'covey-logs-'));
-  try {
-    const log = join(root, 'app.log');
-    for (const text of ['first', 'second', 'third']) {
-      await writeFile(log, text);
-      await rotateLog(log, root, { maxBytes: 2, maxFiles: 3 });
-    }
-    assert.deepEqual((await readdir(root)).sort(), ['app.log.1', 'app.log.2']);
-    assert.equal(await readFile(`${log}.1`, 'utf8'), 'third');
-    assert.equal(await readFile(`${log}.2`, 'utf8'), 'second');
-    await writeFile(log, 'x');
-    assert.equal(await rotateLog(log, root, { maxBytes: 2, maxFiles: 3 }), false);
-    // Cut off after the renames: conmon, here a plain pipe, is told by the next look.
-    await rm(log);
-    execFileSync('mkfifo', [join(root, 'ctl')]);
-    const conmon = await open(join(root, 'ctl'), constants.O_RDONLY | constants.O_NONBLOCK);
-    assert.equal(await rotateLog(log, root, { maxBytes: 2, maxFiles: 3 }), true);
-    assert.equal((await conmon.read(Buffer.alloc(16))).bytesRead, 6);
-    await conmon.close();
-    await rm(join(root, 'ctl'));
-    await removeLogs(log, 3);
-    assert.deepEqual(await readdir(root), []);
-  } finally {
-    await rm(root, { recursive: true, force: true });
+test('a log moves up through its numbers and the oldest goes', async (t) => {
+  const root = await tempDir(t);
+  const log = join(root, 'app.log');
+  const rotation = new LogRotation({ maxBytes: 2, maxFiles: 3 });
+  for (const text of ['first', 'second', 'third']) {
+    await writeFile(log, text);
+    await rotation.look('app', log, root);
   }
+  assert.deepEqual((await readdir(root)).sort(), ['app.log.1', 'app.log.2']);
+  assert.equal(await readFile(`${log}.1`, 'utf8'), 'third');
+  assert.equal(await readFile(`${log}.2`, 'utf8'), 'second');
+  await writeFile(log, 'x');
+  assert.equal(await rotation.look('app', log, root), false);
+  await removeLogs(log, 3);
+  assert.deepEqual(await readdir(root), []);
+});
+
+test('conmon is told once of each rotation, also of one that was cut off before it was told', async (t) => {
+  const root = await tempDir(t);
+  const log = join(root, 'app.log');
+  const limits = { maxBytes: 2, maxFiles: 2 };
+  execFileSync('mkfifo', [join(root, 'ctl')]);
+  const conmon = await open(join(root, 'ctl'), constants.O_RDONLY | constants.O_NONBLOCK);
+  t.after(() => conmon.close());
+  const rotation = new LogRotation(limits);
+  assert.equal(await rotation.look('app', log, root), false, 'a log that never was');
+  await writeFile(log, 'first');
+  assert.equal(await rotation.look('app', log, root), true);
+  // conmon is slow.
+  assert.equal(await rotation.look('app', log, root), false);
+  // The agent that renamed it was killed before it wrote to the pipe.
+  const next = new LogRotation(limits);
+  assert.equal(await next.look('app', log, root), true);
+  assert.equal(await next.look('app', log, root), false);
+  assert.equal((await conmon.read(Buffer.alloc(64))).bytesRead, 2 * '2 0 0\n'.length);
+  await writeFile(log, 'second');
+  assert.equal(await next.look('app', log, root), true);
+  assert.equal(await readFile(`${log}.1`, 'utf8'), 'second');
 });
