@@ -30,8 +30,13 @@ export async function openLogFiles(path: string): Promise<readonly LogFile[]> {
     for (let part = 0; part < MAX_FILES; part += 1) {
       const file = await openLogFile(partPath(path, part));
       if (file === undefined) continue;
-      if (files.some(({ inode }) => inode === file.inode)) await file[Symbol.asyncDispose]();
-      else files.unshift(file);
+      const known = files.find(({ inode }) => inode === file.inode);
+      if (known !== undefined) {
+        // Met again, it is older than all that were met since.
+        files.splice(files.indexOf(known), 1);
+        await file[Symbol.asyncDispose]();
+      }
+      files.unshift(known ?? file);
     }
   } catch (error) {
     await closeAll(files);
@@ -74,15 +79,15 @@ async function findNewer(
   than: LogFile,
   older: ReadonlySet<string>,
 ): Promise<FoundFile | undefined> {
-  let newer: FoundFile | undefined;
+  const newer: FoundFile[] = [];
   for (let part = 0; part < MAX_FILES; part += 1) {
     const info = await orMissing(stat(partPath(path, part), { bigint: true }));
     if (info === undefined) continue;
-    const identity = identityOf(info);
-    if (info.ino === than.inode || older.has(identity)) return newer;
-    newer = { path: partPath(path, part), identity };
+    if (info.ino === than.inode) return newer.at(-1);
+    newer.push({ path: partPath(path, part), identity: identityOf(info) });
   }
-  return newer;
+  const known = newer.findIndex(({ identity }) => older.has(identity));
+  return newer.slice(0, known < 0 ? newer.length : known).at(-1);
 }
 
 async function openLogFile(path: string): Promise<LogFile | undefined> {

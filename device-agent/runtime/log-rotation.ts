@@ -38,7 +38,8 @@ export class LogRotation {
       this.#inPlace.delete(id);
       await this.#moveUp(logPath);
     }
-    const told = await reopen(bundle);
+    // At its own limit conmon opens a new log untold; told then, it would throw that away.
+    const told = (await orMissing(stat(logPath))) === undefined && (await reopen(bundle));
     this.#inPlace.add(id);
     return told;
   }

@@ -114,9 +114,14 @@ test('following goes on through rotation and into the next run, and ends when al
   const path = await logFile(t, line(1, 'one'));
   const nextRun = join(path, '../1.log');
   const received: string[] = [];
+  let ended = false;
   const arrived = (text: string) =>
-    new Promise<void>((resolve) => {
-      const look = () => (received.join('').includes(text) ? resolve() : setImmediate(look));
+    new Promise<void>((resolve, reject) => {
+      const look = () => {
+        if (received.join('').includes(text)) resolve();
+        else if (ended) reject(new Error(`reading ended without ${text}`));
+        else setImmediate(look);
+      };
       look();
     });
   let phase: 'run 0' | 'run 0 ends' | 'run 1' | 'run 1 ends' = 'run 0';
@@ -143,7 +148,9 @@ test('following goes on through rotation and into the next run, and ends when al
       },
     }))
       received.push(data.toString());
-  })();
+  })().finally(() => {
+    ended = true;
+  });
   await arrived('one');
   await appendFile(path, line(2, 'two'));
   await arrived('two');
