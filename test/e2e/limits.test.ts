@@ -73,8 +73,8 @@ describe('limits', { skip: whyNoFleet() ?? false }, () => {
   });
 
   test('run -it is a shell in a pod of its own, which goes with it', async () => {
-    // kubectl says a size that is one larger first, for programs to draw anew.
-    const sized = 'until test "$(stty size)" = "33 101"; do sleep 0.1; done';
+    // The size comes beside the input, perhaps after it, and first one larger, for programs to draw anew.
+    const sized = 'until test "$(stty size 2>&1)" = "33 101"; do sleep 0.1; done';
     const script = `read line; echo "got $line"; ${sized}; echo sized; exit 4`;
     const { status, output } = onTerminal(
       `run visitor -it --rm --restart=Never --image=${TINY} --command -- sh -c '${script}'`,
