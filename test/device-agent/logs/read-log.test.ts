@@ -19,7 +19,12 @@ async function logFile(t: TestContext, content: string): Promise<string> {
   return path;
 }
 
-async function read(path: string, options: Partial<LogOptions> = {}): Promise<string> {
+/** All of the text; `meanwhile` is given what has come so far each time that more has. */
+async function read(
+  path: string,
+  options: Partial<LogOptions> = {},
+  meanwhile: (received: string) => Promise<void> = async () => {},
+): Promise<string> {
   let text = '';
   const signal = new AbortController().signal;
   for await (const chunk of readLog({
@@ -29,9 +34,20 @@ async function read(path: string, options: Partial<LogOptions> = {}): Promise<st
     clock: new FakeClock(),
     signal,
     ...options,
-  }))
+  })) {
     text += chunk.data.toString();
+    await meanwhile(text);
+  }
   return text;
+}
+
+/** Follows a log that is over, through what happens to it meanwhile. */
+function followToEnd(
+  path: string,
+  meanwhile: (received: string) => Promise<void>,
+  options: Partial<LogOptions> = {},
+): Promise<string> {
+  return read(path, { follow: true, clock: systemClock, next: async () => 'end', ...options }, meanwhile);
 }
 
 test('a line is parsed by its fields; what is cut off is not a line', () => {
@@ -189,19 +205,11 @@ test('rotation at any moment, once or more often, neither loses nor repeats a li
         for (const text of all.slice(0, 3)) await writeAndRotate(path, text);
         await appendFile(path, all.slice(3, 6 - rotations + 1).join(''));
         const late = [...all.slice(6 - rotations + 1), ''];
-        let received = '';
         let seen = 0;
-        for await (const { data } of readLog({
-          path,
-          follow,
-          timestamps: false,
-          clock: systemClock,
-          signal: new AbortController().signal,
-          next: async () => 'end',
-        })) {
-          received += data.toString();
+        const rotate = async () => {
           if (seen++ === moment) for (const text of late) await writeAndRotate(path, text);
-        }
+        };
+        const received = await followToEnd(path, rotate, { follow });
         const told = `follow ${follow}, ${rotations} rotations after line ${moment}`;
         if (follow) assert.equal(received, whole, told);
         // Who does not follow has what there was at the start, and perhaps more of the file that was newest then.
@@ -215,21 +223,12 @@ test('rotation at any moment, once or more often, neither loses nor repeats a li
 
 test('a file that rotation has dropped is read to its end, and the oldest that is kept comes next', async (t) => {
   const path = await logFile(t, line(1, 'dropped') + line(2, 'open'));
-  let received = '';
-  for await (const { data } of readLog({
-    path,
-    follow: true,
-    timestamps: false,
-    clock: systemClock,
-    signal: new AbortController().signal,
-    next: async () => 'end',
-  })) {
-    received += data.toString();
-    if (received !== 'dropped\n') continue;
+  const received = await followToEnd(path, async (text) => {
+    if (text !== 'dropped\n') return;
     await rm(path);
     await writeFile(`${path}.2`, line(4, 'kept'));
     await writeFile(path, line(5, 'new'));
-  }
+  });
   assert.equal(received, 'dropped\nopen\nkept\nnew\n');
 });
 
@@ -242,21 +241,12 @@ test('when the newest file is started anew nothing older is given again', async 
     [1, 'current\nanew\n'],
   ] as const) {
     await writeFile(path, line(3, 'current'));
-    let received = '';
-    for await (const { data } of readLog({
-      path,
-      follow: true,
-      timestamps: false,
-      clock: systemClock,
-      signal: new AbortController().signal,
-      ...(tailLines !== undefined && { tailLines }),
-      next: async () => 'end',
-    })) {
-      received += data.toString();
-      if (!received.endsWith('current\n')) continue;
+    const startAnew = async (text: string) => {
+      if (!text.endsWith('current\n')) return;
       await writeFile(`${path}.tmp`, line(4, 'anew'));
       await rename(`${path}.tmp`, path);
-    }
+    };
+    const received = await followToEnd(path, startAnew, tailLines === undefined ? {} : { tailLines });
     assert.equal(received, whole);
   }
 });
@@ -264,18 +254,10 @@ test('when the newest file is started anew nothing older is given again', async 
 test('who does not follow has what there was and ends, also when all of it is rotated away', async (t) => {
   const path = await logFile(t, line(3, 'b'));
   await writeFile(`${path}.1`, line(1, 'a1') + line(2, 'a2'));
-  let received = '';
-  for await (const { data } of readLog({
-    path,
-    follow: false,
-    timestamps: false,
-    clock: systemClock,
-    signal: new AbortController().signal,
-  })) {
-    received += data.toString();
+  const received = await read(path, {}, async () => {
     await rename(path, `${path}.1`);
     await writeFile(path, line(9, 'later'));
-  }
+  });
   assert.equal(received, 'a1\na2\nb\n');
 });
 
