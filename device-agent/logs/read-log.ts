@@ -98,16 +98,16 @@ async function* runPieces(
         reader = new LineReader(after, 0);
         continue;
       }
-      if (follow && reader === undefined) {
-        ({ reader, waiting } = await openLog(path, undefined, older));
-        if (reader !== undefined) continue;
-      } else if (follow && reader !== undefined) {
+      if (follow && reader !== undefined) {
         // A newer file is there only when nothing is written to this one any more: it is read to its end first.
         const newer = await openNewer(path, reader.file, older);
         if (newer !== undefined) {
           waiting.push(newer);
           continue;
         }
+      } else if (follow) {
+        ({ reader, waiting } = await openLog(path, undefined, older));
+        if (reader !== undefined) continue;
       }
       // Only now: what was written before the end was announced has been read, in whatever file it is.
       if (announced !== undefined) return announced;

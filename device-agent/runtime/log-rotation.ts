@@ -15,6 +15,7 @@ export interface LogLimits {
 /** conmon's control message: 2 means reopen the logs; both numbers after it are unused. */
 const REOPEN = '2 0 0\n';
 
+/** Looks at the logs of running containers, one at a time and one container after the other. */
 export class LogRotation {
   readonly limits: LogLimits;
   /** Containers whose conmon has its log in place, or was told to: told again, it would throw away what it wrote since. */
